@@ -1,0 +1,1 @@
+//! Itemset mining and association rules over plain slices, and their group functions.

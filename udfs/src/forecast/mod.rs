@@ -1,0 +1,1 @@
+//! Forecasting: models over plain slices, and the `forecast` group function.
