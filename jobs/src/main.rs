@@ -1,2 +1,44 @@
-//! placeholder
-fn main() {}
+//! The `lakecast` command. In: arguments, environment, signals. Out: data on stdout, progress and logs on stderr, an exit
+//! code. Only this file reads the clock and exits.
+
+use clap::Parser;
+use lakecast_jobs::cli::Cli;
+use lakecast_jobs::{commands, logging};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Plans recurse with the depth of the SQL; Rust's default of 2 MiB is too little for long ones.
+const THREAD_STACK_BYTES: usize = 32 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(e) = logging::start(&cli.global.log_level, cli.global.log_format) {
+        eprintln!("lakecast: {e}");
+        return lakecast_jobs::exit::Exit::Usage.into();
+    }
+    // Delta's engine and the object stores share rustls; it wants its one provider named before first use.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(commands::execute(cli.command, now_ms)),
+        Err(e) => Err(lakecast_jobs::failure::Failure::new(
+            lakecast_jobs::exit::Exit::Transient,
+            format!("the system refuses threads: {e}"),
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            lakecast_jobs::progress::beside_the_bar(|| eprintln!("lakecast: {failure}"));
+            failure.exit.into()
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock, for commit times and records")]
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

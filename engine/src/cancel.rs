@@ -1,0 +1,28 @@
+//! A stop flag that reaches every operator of a session.
+//!
+//! In: a signal or a deadline sets it. Out: operators end after the group they are computing.
+
+use datafusion::execution::TaskContext;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shared stop flag. Clones share the flag.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks all operators to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag of the session that runs `context`; one that is never set where the session has none.
+    pub fn of(context: &TaskContext) -> Self {
+        context.session_config().get_extension::<Self>().map(|c| c.as_ref().clone()).unwrap_or_default()
+    }
+}

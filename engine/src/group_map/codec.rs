@@ -1,0 +1,178 @@
+//! Nodes and operators as bytes. In: a node. Out: a magic prefix and JSON; the wire names functions, never models.
+
+use super::node::{GroupCall, GroupMapNode};
+use super::GroupMapExec;
+use crate::functions::Functions;
+use crate::sink::{LakeSinkExec, LakeSinkNode, SinkSpec};
+use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Result, TableReference, internal_datafusion_err, not_impl_err};
+use datafusion::datasource::file_format::FileFormatFactory;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{AggregateUDF, Extension, LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Tells lakecast's bytes from those of other codecs.
+const MAGIC: &[u8] = b"lakecast/1 ";
+
+#[derive(Serialize, Deserialize)]
+enum Wire {
+    GroupMap(GroupCall),
+    LakeSink(SinkSpec),
+}
+
+fn encode(wire: &Wire, out: &mut Vec<u8>) -> Result<()> {
+    out.extend_from_slice(MAGIC);
+    serde_json::to_writer(out, wire).map_err(|e| internal_datafusion_err!("encode: {e}"))
+}
+
+fn decode(bytes: &[u8]) -> Result<Option<Wire>> {
+    let Some(json) = bytes.strip_prefix(MAGIC) else { return Ok(None) };
+    serde_json::from_slice(json).map(Some).map_err(|e| {
+        internal_datafusion_err!("decode: {e}: client, scheduler and executors must be of the same lakecast version")
+    })
+}
+
+/// Logical nodes of lakecast, all else by Ballista's codec.
+#[derive(Debug, Default)]
+pub struct LogicalCodec {
+    /// The functions of the session.
+    pub functions: Functions,
+    inner: BallistaLogicalExtensionCodec,
+}
+
+impl LogicalCodec {
+    /// A codec for the given functions.
+    pub fn new(functions: Functions) -> Self {
+        Self { functions, inner: BallistaLogicalExtensionCodec::default() }
+    }
+}
+
+impl LogicalExtensionCodec for LogicalCodec {
+    fn try_decode(&self, buf: &[u8], inputs: &[LogicalPlan], ctx: &TaskContext) -> Result<Extension> {
+        let input = || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast node without input"));
+        match decode(buf)? {
+            Some(Wire::GroupMap(call)) => {
+                Ok(Extension { node: Arc::new(GroupMapNode::try_new(&self.functions, call, input()?)?) })
+            }
+            Some(Wire::LakeSink(spec)) => Ok(Extension { node: Arc::new(LakeSinkNode::try_new(spec, input()?)?) }),
+            None => self.inner.try_decode(buf, inputs, ctx),
+        }
+    }
+
+    fn try_encode(&self, node: &Extension, buf: &mut Vec<u8>) -> Result<()> {
+        if let Some(map) = node.node.as_any().downcast_ref::<GroupMapNode>() {
+            return encode(&Wire::GroupMap(map.call.clone()), buf);
+        }
+        if let Some(sink) = node.node.as_any().downcast_ref::<LakeSinkNode>() {
+            return encode(&Wire::LakeSink(sink.spec.clone()), buf);
+        }
+        self.inner.try_encode(node, buf)
+    }
+
+    fn try_decode_table_provider(
+        &self,
+        buf: &[u8],
+        table_ref: &TableReference,
+        schema: SchemaRef,
+        ctx: &TaskContext,
+    ) -> Result<Arc<dyn TableProvider>> {
+        self.inner.try_decode_table_provider(buf, table_ref, schema, ctx)
+    }
+
+    fn try_encode_table_provider(
+        &self,
+        table_ref: &TableReference,
+        node: Arc<dyn TableProvider>,
+        buf: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.inner.try_encode_table_provider(table_ref, node, buf)
+    }
+
+    fn try_decode_file_format(&self, buf: &[u8], ctx: &TaskContext) -> Result<Arc<dyn FileFormatFactory>> {
+        self.inner.try_decode_file_format(buf, ctx)
+    }
+
+    fn try_encode_file_format(&self, buf: &mut Vec<u8>, node: Arc<dyn FileFormatFactory>) -> Result<()> {
+        self.inner.try_encode_file_format(buf, node)
+    }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
+        self.inner.try_decode_udf(name, buf)
+    }
+
+    fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udf(node, buf)
+    }
+
+    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
+        self.inner.try_decode_udaf(name, buf)
+    }
+
+    fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udaf(node, buf)
+    }
+}
+
+/// Operators of lakecast, all else by Ballista's codec.
+#[derive(Debug, Default)]
+pub struct PhysicalCodec {
+    /// The functions of the session.
+    pub functions: Functions,
+    inner: BallistaPhysicalExtensionCodec,
+}
+
+impl PhysicalCodec {
+    /// A codec for the given functions.
+    pub fn new(functions: Functions) -> Self {
+        Self { functions, inner: BallistaPhysicalExtensionCodec::default() }
+    }
+}
+
+impl PhysicalExtensionCodec for PhysicalCodec {
+    fn try_decode(
+        &self,
+        buf: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        ctx: &TaskContext,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast operator without input"));
+        match decode(buf)? {
+            Some(Wire::GroupMap(call)) => Ok(Arc::new(GroupMapExec::try_new(&self.functions, call, input()?)?)),
+            Some(Wire::LakeSink(spec)) => Ok(Arc::new(LakeSinkExec::new(spec, input()?))),
+            None => self.inner.try_decode(buf, inputs, ctx, converter),
+        }
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        buf: &mut Vec<u8>,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        if let Some(map) = node.downcast_ref::<GroupMapExec>() {
+            return encode(&Wire::GroupMap(map.call().clone()), buf);
+        }
+        if let Some(sink) = node.downcast_ref::<LakeSinkExec>() {
+            return encode(&Wire::LakeSink(sink.spec().clone()), buf);
+        }
+        self.inner.try_encode(node, buf, converter)
+    }
+
+    fn try_decode_udf(&self, name: &str, _buf: &[u8]) -> Result<Arc<ScalarUDF>> {
+        match crate::sql::scalar_function(name) {
+            Some(udf) => Ok(udf),
+            None => not_impl_err!("unknown scalar function: name={name}"),
+        }
+    }
+
+    fn try_encode_udf(&self, _node: &ScalarUDF, _buf: &mut Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+}

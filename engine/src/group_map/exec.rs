@@ -1,0 +1,237 @@
+//! The physical operator. In: one partition ordered by `[keys.., order..]`. Out: the function's rows, ordered by key.
+
+use super::groups::Groups;
+use super::node::GroupCall;
+use crate::cancel::Cancel;
+use crate::functions::Functions;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexRequirement, OrderingRequirements, PhysicalExpr, PhysicalSortExpr, PhysicalSortRequirement,
+};
+use datafusion::physical_plan::execution_plan::{Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning, PlanProperties,
+};
+use futures::StreamExt;
+use lakecast_udfs::functions::BoundFunction;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+/// Applies a group function to every group of its input.
+pub struct GroupMapExec {
+    call: GroupCall,
+    bound: Arc<dyn BoundFunction>,
+    input: Arc<dyn ExecutionPlan>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// Groups that went in and how many of them were refused, of one partition or of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupAccount {
+    /// Groups read.
+    pub groups: u64,
+    /// Groups whose rows say only why they could not be computed.
+    pub refused: u64,
+}
+
+impl GroupMapExec {
+    /// The operator for `call` over `input`. Errors: unknown function, or arguments that do not fit the columns.
+    pub fn try_new(functions: &Functions, call: GroupCall, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let bound = call.bind(functions, input.schema())?;
+        let schema = Arc::new(Schema::new(call.output(&input.schema(), bound.as_ref())));
+        Ok(Self::assemble(call, bound, input, schema))
+    }
+
+    fn assemble(call: GroupCall, bound: Arc<dyn BoundFunction>, input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
+        let properties = Arc::new(properties(&call, &input, &schema));
+        Self { call, bound, input, schema, properties, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// What is called, for the codec.
+    pub fn call(&self) -> &GroupCall {
+        &self.call
+    }
+
+    /// Groups counted so far in `partition`.
+    pub fn account(&self, partition: usize) -> GroupAccount {
+        let of = |name: &str| {
+            let metrics = self.metrics.clone_inner();
+            metrics
+                .iter()
+                .filter(|m| m.partition() == Some(partition) && m.value().name() == name)
+                .map(|m| m.value().as_usize() as u64)
+                .sum()
+        };
+        GroupAccount { groups: of("groups"), refused: of("groups_refused") }
+    }
+}
+
+fn column(schema: &Schema, index: usize) -> Arc<dyn PhysicalExpr> {
+    Arc::new(Column::new(schema.field(index).name(), index))
+}
+
+// Hash partitions stay what they are, and keys leave in order, so that a GROUP BY the same key above costs no shuffle.
+fn properties(call: &GroupCall, input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> PlanProperties {
+    let ordering = (0..call.keys).map(|i| PhysicalSortExpr::new(column(schema, i), SortOptions::default()));
+    let equivalences = EquivalenceProperties::new_with_orderings(Arc::clone(schema), [ordering.collect::<Vec<_>>()]);
+    let is_key = |e: &Arc<dyn PhysicalExpr>| e.downcast_ref::<Column>().is_some_and(|c| c.index() < call.keys);
+    let partitioning = match input.output_partitioning() {
+        Partitioning::Hash(exprs, n) if exprs.iter().all(is_key) => Partitioning::Hash(exprs.clone(), *n),
+        other => Partitioning::UnknownPartitioning(other.partition_count()),
+    };
+    PlanProperties::new(equivalences, partitioning, EmissionType::Incremental, Boundedness::Bounded)
+}
+
+impl fmt::Debug for GroupMapExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}
+
+impl DisplayAs for GroupMapExec {
+    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.schema.fields().iter().take(self.call.keys).map(|c| c.name().as_str()).collect();
+        write!(f, "GroupMapExec: {}, keys=[{}], args={}", self.call.function, names.join(", "), self.call.args)
+    }
+}
+
+impl ExecutionPlan for GroupMapExec {
+    fn name(&self) -> &'static str {
+        "GroupMapExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let schema = self.input.schema();
+        let keys = (0..self.call.keys).map(|i| column(&schema, i)).collect();
+        InputDistributionRequirements::new(vec![Distribution::KeyPartitioned(keys)])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let schema = self.input.schema();
+        let ascending = |i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default()));
+        let order = (0..self.call.keys + self.call.order).map(ascending);
+        vec![LexRequirement::new(order).map(OrderingRequirements::new)]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = <[_; 1]>::try_from(children)
+            .map_err(|c| datafusion::common::internal_datafusion_err!("GroupMapExec takes one child, got {}", c.len()))?;
+        Ok(Arc::new(Self::assemble(self.call.clone(), Arc::clone(&self.bound), input, Arc::clone(&self.schema))))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let reservation = MemoryConsumer::new(format!("GroupMapExec[{}]", self.call.function)).register(context.memory_pool());
+        let groups = Groups::new(
+            &self.call.function,
+            self.bound.worker(),
+            Arc::clone(&self.schema),
+            self.call.keys,
+            reservation,
+            Cancel::of(&context),
+        )?;
+        let run = Run {
+            groups,
+            input: Some(self.input.execute(partition, Arc::clone(&context))?),
+            ready: VecDeque::new(),
+            batch_size: context.session_config().batch_size(),
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+            counted: MetricBuilder::new(&self.metrics).counter("groups", partition),
+            refused: MetricBuilder::new(&self.metrics).counter("groups_refused", partition),
+        };
+        let stream = futures::stream::try_unfold(run, |mut run| async move { Ok(run.next().await?.map(|batch| (batch, run))) });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition under way.
+struct Run {
+    groups: Groups,
+    input: Option<SendableRecordBatchStream>,
+    ready: VecDeque<RecordBatch>,
+    batch_size: usize,
+    baseline: BaselineMetrics,
+    counted: Count,
+    refused: Count,
+}
+
+impl Run {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                self.baseline.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            let Some(input) = &mut self.input else {
+                self.baseline.done();
+                return Ok(None);
+            };
+            match input.next().await.transpose()? {
+                Some(batch) => self.compute(Some(&batch))?,
+                None => {
+                    self.input = None;
+                    self.compute(None)?;
+                }
+            }
+            // Groups are computed without an await in between; without this a cancelled task would run to its end.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn compute(&mut self, batch: Option<&RecordBatch>) -> Result<()> {
+        let _timer = self.baseline.elapsed_compute().clone();
+        let _timer = _timer.timer();
+        let before = self.groups.tally;
+        match batch {
+            Some(batch) => self.groups.push(batch)?,
+            None => self.groups.end()?,
+        }
+        self.counted.add(self.groups.tally.groups - before.groups);
+        self.refused.add(self.groups.tally.refused - before.refused);
+        if (batch.is_none() || self.groups.rows_finished() >= self.batch_size)
+            && let Some(rows) = self.groups.take()?
+        {
+            let pieces = (0..rows.num_rows()).step_by(self.batch_size.max(1));
+            self.ready.extend(pieces.map(|at| rows.slice(at, self.batch_size.min(rows.num_rows() - at))));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! The sink operator. In: the partitions of an output. Out: per partition one [`Checkpoint`] row.
+//!
+//! Checkpoint first: a partition that some attempt has finished is answered from the lake, and its input is never polled.
+
+use super::checkpoint::Checkpoint;
+use super::node::SinkSpec;
+use super::writer::FileWriter;
+use crate::group_map::{GroupAccount, GroupMapExec};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning, PlanProperties,
+};
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::fmt;
+use std::sync::Arc;
+use url::Url;
+use uuid::Uuid;
+
+/// Writes every partition of its input to at most one file.
+pub struct LakeSinkExec {
+    spec: SinkSpec,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl LakeSinkExec {
+    /// A sink over `input`, one file a partition.
+    pub fn new(spec: SinkSpec, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Checkpoint::schema()),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { spec, input, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// Where and under which key, for the codec.
+    pub fn spec(&self) -> &SinkSpec {
+        &self.spec
+    }
+}
+
+impl fmt::Debug for LakeSinkExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}
+
+impl DisplayAs for LakeSinkExec {
+    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LakeSinkExec: {}{}", self.spec.table_url, self.spec.partition_dir)
+    }
+}
+
+impl ExecutionPlan for LakeSinkExec {
+    fn name(&self) -> &'static str {
+        "LakeSinkExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::UnspecifiedDistribution])
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = <[_; 1]>::try_from(children)
+            .map_err(|c| datafusion::common::internal_datafusion_err!("LakeSinkExec takes one child, got {}", c.len()))?;
+        Ok(Arc::new(Self::new(self.spec.clone(), input)))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let url = Url::parse(&self.spec.table_url).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let store_url = ObjectStoreUrl::parse(&url[..url::Position::BeforePath])?;
+        let task = Task {
+            store: context.runtime_env().object_store(&store_url)?,
+            table: Path::from_url_path(url.path()).map_err(object_store::Error::from)?,
+            spec: self.spec.clone(),
+            partition,
+            input: Arc::clone(&self.input),
+            context,
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+        };
+        let found = MetricBuilder::new(&self.metrics).counter("checkpoints_found", partition);
+        let done = MetricBuilder::new(&self.metrics).counter("partitions_done", partition);
+        let rows = MetricBuilder::new(&self.metrics).counter("rows_written", partition);
+        let stream = futures::stream::once(async move {
+            let checkpoint = task.run().await?;
+            found.add(usize::from(checkpoint.found));
+            done.add(1);
+            rows.add(checkpoint.rows as usize);
+            checkpoint.to_batch()
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Checkpoint::schema(), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition under way.
+struct Task {
+    store: Arc<dyn ObjectStore>,
+    table: Path,
+    spec: SinkSpec,
+    partition: usize,
+    input: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    baseline: BaselineMetrics,
+}
+
+impl Task {
+    async fn run(&self) -> Result<Checkpoint> {
+        let partition = self.partition as u64;
+        if let Some(found) = Checkpoint::find(&self.store, &self.table, &self.spec.checkpoint_key, partition).await? {
+            return Ok(found);
+        }
+        // The attempt is part of the name: whoever else writes this partition can never touch this file.
+        let name = format!("part-{:05}-{}.parquet", self.partition, Uuid::new_v4().simple());
+        let relative = format!("{}/{name}", self.spec.partition_dir);
+        let path = Path::parse(format!("{}/{relative}", self.table)).map_err(object_store::Error::from)?;
+        let mut writer = FileWriter::new(Arc::clone(&self.store), path.clone(), self.input.schema());
+        let written = match self.fill(&mut writer).await {
+            Ok(written) => written,
+            Err(e) => {
+                writer.abort().await;
+                return Err(e);
+            }
+        };
+        let groups = self.account();
+        let (bytes, etag) = written.clone().unwrap_or_default();
+        let mine = Checkpoint {
+            partition,
+            path: written.is_some().then_some(relative),
+            rows: writer.rows,
+            bytes,
+            etag,
+            groups: groups.groups,
+            groups_refused: groups.refused,
+            rows_by_status: std::mem::take(&mut writer.rows_by_status),
+            found: false,
+        };
+        match mine.register(&self.store, &self.table, &self.spec.checkpoint_key).await? {
+            None => Ok(mine),
+            Some(winner) if winner.path == mine.path => Ok(mine),
+            Some(winner) => {
+                // Best effort: a file that no commit names is invisible, and VACUUM removes it.
+                let _ = self.store.delete(&path).await;
+                Ok(winner)
+            }
+        }
+    }
+
+    async fn fill(&self, writer: &mut FileWriter) -> Result<Option<(u64, Option<String>)>> {
+        let mut input: SendableRecordBatchStream = self.input.execute(self.partition, Arc::clone(&self.context))?;
+        while let Some(batch) = input.next().await.transpose()? {
+            self.baseline.record_output(batch.num_rows());
+            writer.write(&batch).await?;
+        }
+        writer.finish().await.map_err(|e| match e {
+            DataFusionError::External(cause) => exec_datafusion_err!("cannot write {}: {cause}", self.spec.table_url),
+            other => other,
+        })
+    }
+
+    /// Groups counted by the group functions that run in this partition, down to the next shuffle.
+    fn account(&self) -> GroupAccount {
+        let mut sum = GroupAccount::default();
+        let _ = self.input.apply(|plan| {
+            if let Some(map) = plan.downcast_ref::<GroupMapExec>() {
+                let one = map.account(self.partition);
+                sum.groups += one.groups;
+                sum.refused += one.refused;
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            // Below a shuffle the partition numbers are other ones.
+            let same_partitions = plan.name() != "RepartitionExec"
+                && plan.children().len() == 1
+                && plan.children()[0].output_partitioning().partition_count() == plan.output_partitioning().partition_count();
+            Ok(if same_partitions { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Jump })
+        });
+        sum
+    }
+}
+

@@ -1,0 +1,168 @@
+//! One call of a table function: what was written, and the planner that answers it.
+//!
+//! In: a table factor of the parsed SQL. Out: a logical plan; the function's own columns and arguments are checked here.
+
+use super::baskets::PIPELINES;
+use super::{group_call, literal};
+use crate::functions::{Functions, to_datafusion};
+use datafusion::common::{DataFusionError, Result, plan_datafusion_err, plan_err};
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, Query, TableAlias, TableFactor, TableFunctionArgs,
+};
+use lakecast_udfs::args::{Args, unknown};
+use lakecast_udfs::signature::{Column, Role, Signature, nearest};
+use serde_json::Map;
+use std::collections::BTreeMap;
+
+/// Answers calls of lakecast's table functions; everything else is DataFusion's.
+#[derive(Debug)]
+pub struct CallPlanner {
+    /// The functions of the session.
+    pub functions: Functions,
+}
+
+impl RelationPlanner for CallPlanner {
+    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+        let TableFactor::Table { name, args: Some(args), alias, .. } = &relation else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let called = name.to_string().to_lowercase();
+        let (plan, alias): (LogicalPlan, Option<TableAlias>) = if let Some(function) = self.functions.find(&called) {
+            let call = Call::read(function.signature(), args)?;
+            (group_call::plan(&self.functions, &call, context)?, alias.clone())
+        } else if let Some(pipeline) = PIPELINES.iter().find(|p| p.signature.name == called) {
+            let call = Call::read(pipeline.signature, args)?;
+            (pipeline.plan(&call, context)?, alias.clone())
+        } else {
+            let known = super::table_functions(&self.functions);
+            if args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_))) {
+                let known: Vec<_> = known.iter().map(|s| s.name).collect();
+                let hint = nearest(&called, known.iter().copied()).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
+                return plan_err!("unknown table function: name={called}, known=[{}]{hint}", known.join(", "));
+            }
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+/// A call as written, with its literals checked.
+pub(super) struct Call {
+    pub(super) signature: &'static Signature,
+    pub(super) input: Box<Query>,
+    /// Expressions of the column arguments, by argument name.
+    pub(super) columns: BTreeMap<&'static str, Vec<SqlExpr>>,
+    pub(super) args: Args,
+}
+
+impl Call {
+    fn read(signature: &'static Signature, args: &TableFunctionArgs) -> Result<Self> {
+        let f = signature.name;
+        let mut rest = args.args.iter();
+        let input = match rest.next() {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Subquery(query)))) => query.clone(),
+            other => {
+                let given = other.map(ToString::to_string).unwrap_or_else(|| "nothing".into());
+                return plan_err!("{f}: the first argument is the input: given={given}, allowed=[TABLE(name), name, (SELECT ..)]");
+            }
+        };
+        let (mut columns, mut literals) = (BTreeMap::new(), Map::new());
+        for arg in rest {
+            let (name, value) = named(f, arg)?;
+            let twice = match signature.columns.iter().find(|c| c.name == name) {
+                Some(column) => columns.insert(column.name, expressions(f, column, value)?).is_some(),
+                None if signature.params.iter().any(|p| p.name == name) => {
+                    let json = literal::to_json(value).ok_or_else(|| {
+                        plan_datafusion_err!("{f}: argument takes a literal: name={name}, given={value}")
+                    })?;
+                    literals.insert(name.clone(), json).is_some()
+                }
+                None => return Err(to_datafusion(unknown(signature, &name))),
+            };
+            if twice {
+                return plan_err!("{f}: argument is given twice: name={name}");
+            }
+        }
+        if let Some(missing) = signature.columns.iter().find(|c| c.required && !columns.contains_key(c.name)) {
+            return plan_err!(
+                "{f}: missing argument: name={}, allowed=[a column of the input: {}], add `{} => ..`",
+                missing.name, missing.class.words(), missing.name
+            );
+        }
+        let args = Args::check(signature, literals).map_err(to_datafusion)?;
+        Ok(Self { signature, input, columns, args })
+    }
+
+    /// The input's plan.
+    pub(super) fn plan_input(&self, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        context.plan(TableFactor::Derived { lateral: false, subquery: self.input.clone(), alias: None, sample: None })
+    }
+
+    /// Column expressions of `role` over `input`, with their output names; types checked and cast where the class says so.
+    pub(super) fn resolve(
+        &self,
+        role: Role,
+        input: &LogicalPlan,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<Vec<(String, Expr)>> {
+        let f = self.signature.name;
+        let mut out = vec![];
+        for column in self.signature.columns.iter().filter(|c| c.role == role) {
+            for written in self.columns.get(column.name).into_iter().flatten() {
+                let expr = context.sql_to_expr(written.clone(), input.schema()).map_err(|e| {
+                    let known: Vec<_> = input.schema().fields().iter().map(|f| f.name().as_str()).collect();
+                    let hint = nearest(&written.to_string(), known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+                    match e.find_root() {
+                        DataFusionError::SchemaError(..) => plan_datafusion_err!(
+                            "{f}: no such column: argument={}, given={written}, known=[{}]{}",
+                            column.name, known.join(", "), hint.unwrap_or_default()
+                        ),
+                        _ => e.context(format!("{f}: argument {}", column.name)),
+                    }
+                })?;
+                let kind = expr.get_type(input.schema())?;
+                if !column.class.takes(&kind) {
+                    return plan_err!(
+                        "{f}: wrong column type: argument={}, given={written}, type={kind}, allowed=[{}]",
+                        column.name, column.class.words()
+                    );
+                }
+                let name = match written {
+                    SqlExpr::Identifier(i) => context.normalize_ident(i.clone()),
+                    SqlExpr::CompoundIdentifier(parts) => {
+                        parts.last().map(|i| context.normalize_ident(i.clone())).unwrap_or_default()
+                    }
+                    _ => column.name.to_string(),
+                };
+                let expr = match column.class.cast(&kind) {
+                    Some(to) => expr.cast_to(&to, input.schema())?,
+                    None => expr,
+                };
+                out.push((name, expr));
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn named<'a>(f: &str, arg: &'a FunctionArg) -> Result<(String, &'a SqlExpr)> {
+    match arg {
+        FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => Ok((name.value.to_lowercase(), e)),
+        FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(e), .. } => Ok((name.to_string().to_lowercase(), e)),
+        other => plan_err!("{f}: arguments after the input are named: given={other}, write `name => value`"),
+    }
+}
+
+fn expressions(f: &str, column: &Column, value: &SqlExpr) -> Result<Vec<SqlExpr>> {
+    match value {
+        SqlExpr::Array(list) if column.many && !list.elem.is_empty() => Ok(list.elem.clone()),
+        SqlExpr::Array(_) => plan_err!("{f}: argument takes one column: name={}, given={value}", column.name),
+        SqlExpr::Value(_) => plan_err!(
+            "{f}: argument names a column: name={}, given={value}, write the column's name without quotes",
+            column.name
+        ),
+        one => Ok(vec![one.clone()]),
+    }
+}

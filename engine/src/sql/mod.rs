@@ -1,0 +1,68 @@
+//! SQL with table functions over groups.
+//!
+//! In: SQL text. Out: a logical plan. `TABLE(x)` and a bare `x` as the first argument become subqueries before DataFusion
+//! resolves tables, because it looks for tables in FROM clauses only and would never load `x`.
+
+mod baskets;
+mod call;
+mod group_call;
+mod literal;
+mod present;
+mod rewrite;
+
+pub use baskets::PIPELINES;
+pub use call::CallPlanner;
+pub use present::Present;
+
+use crate::functions::Functions;
+use datafusion::common::Result;
+use datafusion::config::Dialect;
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use lakecast_udfs::signature::Signature;
+use std::sync::Arc;
+
+/// Plans and, for statements that change the session (`CREATE VIEW`), runs `text`. Errors: as [`plan`].
+pub async fn sql(context: &SessionContext, text: &str) -> Result<DataFrame> {
+    let plan = plan(context, text).await?;
+    context.execute_logical_plan(plan).await
+}
+
+/// The logical plan of one statement. Errors: syntax, unknown names, and arguments that do not fit, each saying what is
+/// allowed.
+pub async fn plan(context: &SessionContext, text: &str) -> Result<LogicalPlan> {
+    let statement = context.state().sql_to_statement(text, &Dialect::Generic)?;
+    plan_statement(context, statement).await
+}
+
+/// The table functions that a user calls, in the order of their tables: functions over groups, then plans around them.
+pub fn table_functions(functions: &Functions) -> Vec<&'static Signature> {
+    let groups = functions.names().filter_map(|n| functions.find(n)).filter(|f| f.is_public()).map(|f| f.signature());
+    groups.chain(PIPELINES.iter().map(|p| p.signature)).collect()
+}
+
+/// The scalar function of lakecast called `name`, for codecs.
+pub fn scalar_function(name: &str) -> Option<Arc<ScalarUDF>> {
+    (name == present::NAME).then(|| Arc::new(ScalarUDF::from(Present::default())))
+}
+
+/// The statements of `text`, separated by `;`. Errors: syntax, with line and column.
+pub fn statements(context: &SessionContext, text: &str) -> Result<Vec<Statement>> {
+    let options = context.state().config().options().sql_parser.clone();
+    let dialect = GenericDialect {};
+    let parser = DFParserBuilder::new(text)
+        .with_dialect(&dialect)
+        .with_recursion_limit(options.recursion_limit)
+        .build()?
+        .parse_statements()?;
+    Ok(parser.into())
+}
+
+/// The logical plan of one parsed statement. Errors: as [`plan`].
+pub async fn plan_statement(context: &SessionContext, mut statement: Statement) -> Result<LogicalPlan> {
+    rewrite::tables_to_subqueries(&mut statement);
+    context.state().statement_to_plan(statement).await
+}

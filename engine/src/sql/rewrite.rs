@@ -1,0 +1,80 @@
+//! `f(TABLE(x), ..)` and `f(x, ..)` to `f((SELECT * FROM x), ..)`. In: a parsed statement. Out: the same, rewritten.
+
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
+    Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use std::ops::ControlFlow;
+
+/// Rewrites every table function call of the statement.
+pub(super) fn tables_to_subqueries(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(inner) => in_tree(inner.as_mut()),
+        Statement::Explain(explain) => tables_to_subqueries(&mut explain.statement),
+        Statement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                in_tree(query.as_mut());
+            }
+        }
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => {}
+    }
+}
+
+/// Rewrites every table function call below `node`.
+pub(super) fn in_tree(node: &mut impl VisitMut) {
+    let _ = node.visit(&mut Rewriter);
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { args: Some(args), .. } = factor {
+            // A call with named arguments is one of ours; `generate_series(1, n)` and the like take none.
+            let ours = args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_)));
+            if let (true, Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first)))) = (ours, args.args.first_mut())
+                && let Some(query) = as_query(first)
+            {
+                *first = Expr::Subquery(query);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn as_query(first: &Expr) -> Option<Box<Query>> {
+    match first {
+        Expr::Identifier(name) => select_all(vec![name.clone()]),
+        Expr::CompoundIdentifier(names) => select_all(names.clone()),
+        Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) if is_table(name) => {
+            match list.args.as_slice() {
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))] => match inner {
+                    Expr::Subquery(query) => Some(query.clone()),
+                    other => as_query(other),
+                },
+                _ => None,
+            }
+        }
+        Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) if is_table(name) => {
+            Some(query.clone())
+        }
+        _ => None,
+    }
+}
+
+fn is_table(name: &ObjectName) -> bool {
+    matches!(name.0.as_slice(), [ObjectNamePart::Identifier(i)] if i.value.eq_ignore_ascii_case("table"))
+}
+
+fn select_all(names: Vec<Ident>) -> Option<Box<Query>> {
+    let text = format!("SELECT * FROM {}", ObjectName::from(names));
+    match Parser::parse_sql(&GenericDialect {}, &text).ok()?.pop()? {
+        SqlStatement::Query(query) if matches!(*query.body, SetExpr::Select(_)) => Some(query),
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! `run`, `plan` and `check`. In: a job file. Out: published tables, a plan, or what is wrong with the file.
+
+use super::{means, print};
+use crate::cli::{JobArgs, PlanArgs, Resources, RunArgs};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::job::{Inputs, Job};
+use crate::problem::Source;
+use crate::progress::Reporter;
+use crate::run::{self, Means, Report};
+use crate::signals::Cancellation;
+use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads and checks the job file. No I/O but for the file itself.
+pub(super) fn read(args: &JobArgs, resources: &Resources, publishes: bool) -> Result<Job, Failure> {
+    let name = args.job.display().to_string();
+    let text = std::fs::read_to_string(&args.job)
+        .map_err(|e| Failure::new(Exit::Usage, format!("cannot read the job file: {e}: file={name}")))?;
+    let source = Source::new(name, text);
+    let here = std::env::current_dir().map_err(|e| Failure::new(Exit::Usage, format!("no current folder: {e}")))?;
+    let base = here.join(args.job.parent().unwrap_or(Path::new("")));
+    let inputs = Inputs {
+        run_date: args.run_date,
+        publishes,
+        set: &args.set,
+        partitions: resources.partitions,
+        memory_bytes: resources.memory,
+        base: &base,
+    };
+    Ok(Job::read(&source, &inputs)?)
+}
+
+pub(super) async fn run(args: RunArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
+    let job = read(&args.job, &args.resources, true)?;
+    let means = means(now_ms);
+    let report = execute(&job, &means, args.quiet).await?;
+    let line = serde_json::to_string(&report).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    if let Some(file) = &args.result_file {
+        std::fs::write(file, format!("{line}\n")).map_err(|e| {
+            Failure::new(Exit::Failed, format!("published, but cannot write the result file: {e}: file={}", file.display()))
+        })?;
+    }
+    print(&line)
+}
+
+/// Runs a job with progress on stderr; a signal stops it cleanly.
+pub(super) async fn execute(job: &Job, means: &Means, quiet: bool) -> Result<Report, Failure> {
+    let label = format!("{} {}", job.name, job.run_date.map(|d| d.to_string()).unwrap_or_default());
+    let reporter = if quiet {
+        Reporter::silent()
+    } else {
+        Reporter::start(&label, Arc::clone(&means.counters))
+            .map_err(|e| Failure::new(Exit::Transient, format!("the system refuses threads: {e}")))?
+    };
+    let stop = Cancellation::listen()
+        .map_err(|e| Failure::new(Exit::Transient, format!("the system refuses signal handlers: {e}")))?;
+    let (waiting, cancel) = (stop.clone(), means.cancel.clone());
+    let waiter = tokio::spawn(async move {
+        waiting.cancelled().await;
+        cancel.cancel();
+    });
+    let done = run::run(job, means).await;
+    waiter.abort();
+    drop(reporter);
+    match (done, stop.stopped()) {
+        (Err(_), Some(why)) => Err(Failure::new(why.exit(), "stopped: run the same command to continue")),
+        (done, _) => {
+            if let Ok(report) = &done {
+                tell(report);
+            }
+            done
+        }
+    }
+}
+
+fn tell(report: &Report) {
+    for table in &report.tables {
+        if table.already_published {
+            tracing::info!("{}: already published as version {} of {}", table.output, table.version, table.location);
+        } else {
+            tracing::info!(
+                "{}: published {} rows as version {} of {}: {} partitions computed, {} found finished",
+                table.output,
+                table.rows,
+                table.version,
+                table.location,
+                table.partitions_computed,
+                table.partitions_from_checkpoint
+            );
+        }
+    }
+}
+
+pub(super) fn check(args: &JobArgs) -> Result<(), Failure> {
+    let job = read(args, &Resources { partitions: None, memory: None }, false)?;
+    for name in job.unused() {
+        tracing::warn!("nothing is computed from it: table={name}");
+    }
+    let names = |n: Vec<&str>| n.join(", ");
+    print(&format!(
+        "{}: good: job={}, tables=[{}], outputs=[{}]",
+        args.job.display(),
+        job.name,
+        names(job.tables.iter().map(|t| t.name.as_str()).collect()),
+        names(job.outputs.iter().map(|o| o.name.as_str()).collect()),
+    ))
+}
+
+/// Prints what a run would read and do. Nothing is written.
+pub(super) async fn plan(args: PlanArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
+    let job = read(&args.job, &args.resources, true)?;
+    let prepared = run::prepare(&job, &means(now_ms)).await?;
+    print(&format!("job {} for {}, run {}", job.name, prepared.run_date, prepared.run_id))?;
+    for (name, table) in &prepared.inputs {
+        let bytes: u64 = table.files.iter().map(|f| f.size_bytes).sum();
+        let rows = table.rows.map_or("not known before reading".to_string(), |n| n.to_string());
+        print(&format!("\ntable {name}: files={}, bytes={bytes}, rows={rows}", table.files.len()))?;
+    }
+    for planned in &prepared.outputs {
+        let place = format!("output {}", planned.output.name);
+        let physical = run::physical(planned).await.map_err(|e| Failure::planning(&place, &e))?;
+        let partitions = physical.output_partitioning().partition_count();
+        let state = match planned.already_published {
+            Some(version) => format!("already published as version {version}, nothing would be computed"),
+            None => "to be computed".to_string(),
+        };
+        print(&format!("\n{place} -> {}: partitions={partitions}, {state}", planned.output.location.written()))?;
+        for (keys, groups) in run::groups(planned).await.map_err(|e| Failure::running(&place, &e))? {
+            print(&format!("groups by [{keys}]: {groups}"))?;
+        }
+        print(displayable(physical.as_ref()).indent(false).to_string().trim_end())?;
+    }
+    Ok(())
+}

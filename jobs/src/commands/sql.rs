@@ -1,0 +1,157 @@
+//! `lakecast sql`. In: statements and named tables. Out: rows, as a table, CSV, JSON lines or Parquet.
+
+use super::print;
+use crate::cli::{SqlArgs, SqlFormat};
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
+use crate::run::MEMORY_BYTES_DEFAULT;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::{csv, json, util::pretty};
+use datafusion::dataframe::DataFrame;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use lakecast_engine::sql as engine_sql;
+use lakecast_engine::store::Stores;
+use lakecast_engine::tables::{TableSpec, register};
+use lakecast_engine::{SessionOptions, session};
+use parquet::arrow::ArrowWriter;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) async fn sql(args: SqlArgs) -> Result<(), Failure> {
+    let text = text(&args)?;
+    let defaults = SessionOptions::default();
+    let options = SessionOptions {
+        partitions: args.resources.partitions.map_or(defaults.partitions, |n| n as usize),
+        memory_bytes: args.resources.memory.unwrap_or(MEMORY_BYTES_DEFAULT) as usize,
+        stores: Arc::new(Stores::default()),
+        ..defaults
+    };
+    let context = session(&options).map_err(|e| Failure::running("session", &e))?;
+    for (name, location) in &args.tables {
+        register(&context, name, &TableSpec::new(location))
+            .await
+            .map_err(|e| Failure::new(Exit::Failed, format!("table {name}: {}", chain(&e))))?;
+    }
+    let statements = engine_sql::statements(&context, &text).map_err(|e| Failure::planning("sql", &e))?;
+    let mut first = true;
+    for statement in statements {
+        let plan = engine_sql::plan_statement(&context, statement).await.map_err(|e| Failure::planning("sql", &e))?;
+        let frame = context.execute_logical_plan(plan).await.map_err(|e| Failure::planning("sql", &e))?;
+        answer(&context, frame, &args, first).await?;
+        first = false;
+    }
+    Ok(())
+}
+
+fn text(args: &SqlArgs) -> Result<String, Failure> {
+    let refuse = |what: String| Failure::new(Exit::Usage, what);
+    match (&args.query, &args.file) {
+        (Some(query), _) => Ok(query.clone()),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|e| refuse(format!("cannot read the SQL file: {e}: file={}", file.display()))),
+        (None, None) => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|e| refuse(format!("cannot read SQL from stdin: {e}")))?;
+            if text.trim().is_empty() {
+                return Err(refuse("no SQL: give -c SQL, -f FILE or a statement on stdin".into()));
+            }
+            Ok(text)
+        }
+    }
+}
+
+/// Writes the rows of one statement; statements without columns answer nothing.
+async fn answer(_context: &SessionContext, frame: DataFrame, args: &SqlArgs, first: bool) -> Result<(), Failure> {
+    if frame.schema().fields().is_empty() {
+        return Ok(());
+    }
+    let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, format!("cannot write the answer: {}", chain(e)));
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    if args.format == SqlFormat::Table && args.output.is_none() {
+        let batches = frame.collect().await.map_err(|e| Failure::running("sql", &e))?;
+        let shown = if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches };
+        return print(&pretty::pretty_format_batches(&shown).map_err(|e| failed(&e))?.to_string());
+    }
+    let mut out = Answer::open(args, schema, first).map_err(|e| failed(e.as_ref()))?;
+    let mut stream = frame.execute_stream().await.map_err(|e| Failure::running("sql", &e))?;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|e| Failure::running("sql", &e))?;
+        match out.write(&batch) {
+            Err(e) if is_closed_pipe(e.as_ref()) => return Ok(()),
+            done => done.map_err(|e| failed(e.as_ref()))?,
+        }
+    }
+    out.finish().map_err(|e| failed(e.as_ref()))
+}
+
+type Written<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn is_closed_pipe(e: &(dyn std::error::Error + 'static)) -> bool {
+    let text = chain(e);
+    text.contains("Broken pipe")
+}
+
+/// Where rows go, a batch at a time.
+enum Answer {
+    Table(Box<dyn Write>, Vec<RecordBatch>),
+    Csv(csv::Writer<Box<dyn Write>>),
+    Json(json::LineDelimitedWriter<Box<dyn Write>>),
+    Parquet(Box<ArrowWriter<File>>),
+}
+
+impl Answer {
+    fn open(args: &SqlArgs, schema: datafusion::arrow::datatypes::SchemaRef, first: bool) -> Written<Self> {
+        let sink = |path: Option<&Path>| -> Written<Box<dyn Write>> {
+            Ok(match path {
+                Some(path) if first => Box::new(BufWriter::new(File::create(path)?)),
+                Some(path) => Box::new(BufWriter::new(File::options().append(true).open(path)?)),
+                None => Box::new(BufWriter::new(std::io::stdout())),
+            })
+        };
+        let path = args.output.as_deref();
+        Ok(match args.format {
+            SqlFormat::Table => Self::Table(sink(path)?, vec![]),
+            SqlFormat::Csv => {
+                let mut writer = csv::WriterBuilder::new().with_header(true).build(sink(path)?);
+                writer.write(&RecordBatch::new_empty(schema))?;
+                Self::Csv(writer)
+            }
+            SqlFormat::Json => Self::Json(json::LineDelimitedWriter::new(sink(path)?)),
+            SqlFormat::Parquet => {
+                let path = path.ok_or("Parquet goes to a file: add --output FILE")?;
+                Self::Parquet(Box::new(ArrowWriter::try_new(File::create(path)?, schema, None)?))
+            }
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Written {
+        match self {
+            Self::Table(_, rows) => rows.push(batch.clone()),
+            Self::Csv(writer) => writer.write(batch)?,
+            Self::Json(writer) => writer.write(batch)?,
+            Self::Parquet(writer) => writer.write(batch)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Written {
+        match self {
+            Self::Table(mut out, rows) => {
+                writeln!(out, "{}", pretty::pretty_format_batches(&rows)?)?;
+                out.flush()?;
+            }
+            Self::Csv(writer) => writer.into_inner().flush()?,
+            Self::Json(mut writer) => {
+                writer.finish()?;
+                writer.into_inner().flush()?;
+            }
+            Self::Parquet(writer) => {
+                writer.close()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! How a command fails: a message that says what to do next, and the exit code that follows from it.
+//!
+//! In: errors of planning, reading, computing, writing and publishing. Out: [`Failure`]; one place decides what is worth a
+//! retry.
+
+use crate::exit::Exit;
+use crate::problem::JobError;
+use crate::publish::PublishError;
+use datafusion::common::DataFusionError;
+use std::error::Error;
+use std::fmt;
+
+/// Why a command ended, and with which exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// What a scheduler does next.
+    pub exit: Exit,
+    /// What a person does next.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// An error while a plan is made: wrong SQL is the job file's fault, the store's silence is not.
+    pub fn planning(place: &str, error: &DataFusionError) -> Self {
+        let exit = match error.find_root() {
+            DataFusionError::Plan(_)
+            | DataFusionError::SQL(..)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Diagnostic(..) => Exit::Usage,
+            _ => exit_of(error),
+        };
+        Self::new(exit, format!("{place}: {}", message_of(error)))
+    }
+
+    /// An error while a plan runs.
+    pub fn running(place: &str, error: &DataFusionError) -> Self {
+        Self::new(exit_of(error), format!("{place}: {}", message_of(error)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
+
+impl From<JobError> for Failure {
+    fn from(e: JobError) -> Self {
+        Self::new(Exit::Usage, e.to_string())
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(e: PublishError) -> Self {
+        let exit = Exit::ALL.iter().copied().find(|x| x.code() == e.kind().exit_code()).unwrap_or(Exit::Failed);
+        Self::new(exit, chain(&e))
+    }
+}
+
+/// The message without back traces and with a remedy where DataFusion gives none.
+fn message_of(error: &DataFusionError) -> String {
+    let text = match error.find_root() {
+        DataFusionError::Plan(m) | DataFusionError::Execution(m) => m.clone(),
+        DataFusionError::ResourcesExhausted(m) if !m.contains("raise") => {
+            format!("{m}: raise --memory, or use more partitions")
+        }
+        other => other.strip_backtrace(),
+    };
+    match context_of(error) {
+        Some(context) if !text.contains(&context) => format!("{context}: {text}"),
+        _ => text,
+    }
+}
+
+fn context_of(error: &DataFusionError) -> Option<String> {
+    match error {
+        DataFusionError::Context(context, _) => Some(context.clone()),
+        _ => None,
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut out = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let text = e.to_string();
+        if !out.contains(&text) {
+            out = format!("{out}: {text}");
+        }
+        cause = e.source();
+    }
+    out
+}
+
+/// Whether the same command may succeed later. Storage and network are retried; a full disk, a missing right and bad data
+/// are not mended by waiting.
+fn exit_of(error: &DataFusionError) -> Exit {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = cause {
+        if let Some(io) = e.downcast_ref::<std::io::Error>() {
+            return if is_passing(io.kind()) { Exit::Transient } else { Exit::Failed };
+        }
+        if let Some(store) = e.downcast_ref::<object_store::Error>()
+            && let object_store::Error::Generic { store: name, source } = store
+            && *name != "LocalFileSystem"
+            && source.downcast_ref::<std::io::Error>().is_none()
+        {
+            return Exit::Transient;
+        }
+        cause = e.source();
+    }
+    Exit::Failed
+}
+
+fn is_passing(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(
+        kind,
+        K::ConnectionRefused
+            | K::ConnectionReset
+            | K::ConnectionAborted
+            | K::NotConnected
+            | K::BrokenPipe
+            | K::TimedOut
+            | K::Interrupted
+            | K::HostUnreachable
+            | K::NetworkUnreachable
+            | K::NetworkDown
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_lost_connection_is_worth_a_retry_and_a_full_disk_is_not() {
+        let of = |kind| exit_of(&DataFusionError::IoError(io::Error::from(kind)));
+        assert_eq!(of(io::ErrorKind::ConnectionReset), Exit::Transient);
+        assert_eq!(of(io::ErrorKind::StorageFull), Exit::Failed);
+        assert_eq!(of(io::ErrorKind::PermissionDenied), Exit::Failed);
+    }
+
+    #[test]
+    fn wrong_sql_is_the_job_files_fault() {
+        let failure = Failure::planning("output forecast", &DataFusionError::Plan("unknown argument".into()));
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.message, "output forecast: unknown argument");
+    }
+}

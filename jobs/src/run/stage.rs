@@ -1,0 +1,201 @@
+//! Computes one output into checkpointed files and checks the sums. In: [`Planned`]. Out: one [`Checkpoint`] a partition.
+
+use super::Means;
+use super::prepare::{Planned, hex};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress::Counters;
+use crate::publish::RUN_DATE;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
+use futures::StreamExt;
+use lakecast_engine::group_map::{GroupMapExec, GroupMapNode};
+use lakecast_engine::sink::{Checkpoint, LakeSinkExec, LakeSinkNode, SinkSpec, checkpoint_dir};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How often progress is read from the running plan.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Computes what no checkpoint holds yet, and checks the sums of all partitions.
+pub(super) async fn stage(planned: &Planned<'_>, means: &Means) -> Result<Vec<Checkpoint>, Failure> {
+    let place = format!("output {}", planned.output.name);
+    let physical = physical(planned).await.map_err(|e| Failure::planning(&place, &e))?;
+    let before = Progress::of(&means.counters);
+    let partitions = physical.output_partitioning().partition_count();
+    let checkpoints = tokio::select! {
+        done = compute(Arc::clone(&physical), planned) => done.map_err(|e| Failure::running(&place, &e))?,
+        () = watch(&physical, means, before) => {
+            return Err(Failure::new(Exit::Interrupted, "stopped: run the same command to continue"));
+        }
+    };
+    before.show(&physical, means);
+    check(planned, partitions, &checkpoints)?;
+    Ok(checkpoints)
+}
+
+fn spec(planned: &Planned<'_>) -> SinkSpec {
+    SinkSpec {
+        table_url: planned.target.location_url.to_string(),
+        partition_dir: planned.partition_dir(),
+        checkpoint_key: hex(&planned.fingerprint),
+    }
+}
+
+/// The physical plan of an output, sink at its root.
+pub async fn physical(planned: &Planned<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+    let sink = LakeSinkNode::try_new(spec(planned), planned.plan.clone())?;
+    let plan = LogicalPlan::Extension(Extension { node: Arc::new(sink) });
+    planned.context.state().create_physical_plan(&planned.context.state().optimize(&plan)?).await
+}
+
+async fn compute(plan: Arc<dyn ExecutionPlan>, planned: &Planned<'_>) -> Result<Vec<Checkpoint>> {
+    let mut tasks = JoinSet::new();
+    // Every partition is polled from the start: a shuffle fills the ones that nobody polls without bound.
+    for mut stream in execute_stream_partitioned(plan, planned.context.task_ctx())? {
+        tasks.spawn(async move {
+            let mut rows = vec![];
+            while let Some(batch) = stream.next().await.transpose()? {
+                rows.extend(Checkpoint::from_batch(&batch)?);
+            }
+            Ok::<_, DataFusionError>(rows)
+        });
+    }
+    let mut checkpoints = vec![];
+    while let Some(done) = tasks.join_next().await {
+        checkpoints.extend(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??);
+    }
+    checkpoints.sort_by_key(|c| c.partition);
+    Ok(checkpoints)
+}
+
+/// Reports progress until the run is cancelled.
+async fn watch(plan: &Arc<dyn ExecutionPlan>, means: &Means, before: Progress) {
+    while !means.cancel.is_cancelled() {
+        tokio::time::sleep(TICK).await;
+        before.show(plan, means);
+    }
+}
+
+/// The counters as they stood before this output, to which the running plan's metrics are added.
+#[derive(Clone, Copy)]
+struct Progress {
+    groups: u64,
+    refused: u64,
+    rows: u64,
+    partitions: u64,
+    resumed: u64,
+}
+
+impl Progress {
+    fn of(counters: &Counters) -> Self {
+        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        Self {
+            groups: get(&counters.groups),
+            refused: get(&counters.refused),
+            rows: get(&counters.rows),
+            partitions: get(&counters.partitions_done),
+            resumed: get(&counters.partitions_resumed),
+        }
+    }
+
+    fn show(mut self, plan: &Arc<dyn ExecutionPlan>, means: &Means) {
+        let _ = plan.apply(|node| {
+            let metrics = node.metrics();
+            let sum = |name: &str| metrics.as_ref().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize() as u64);
+            if node.is::<GroupMapExec>() {
+                self.groups += sum("groups");
+                self.refused += sum("groups_refused");
+            }
+            if node.is::<LakeSinkExec>() {
+                self.rows += sum("output_rows");
+                self.partitions += sum("partitions_done");
+                self.resumed += sum("checkpoints_found");
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        let set = |c: &AtomicU64, n: u64| c.store(n, Ordering::Relaxed);
+        set(&means.counters.groups, self.groups);
+        set(&means.counters.refused, self.refused);
+        set(&means.counters.rows, self.rows);
+        set(&means.counters.partitions_done, self.partitions);
+        set(&means.counters.partitions_resumed, self.resumed);
+    }
+}
+
+/// Every partition exactly once, every row in a file, every group with a status, and the job's own checks.
+fn check(planned: &Planned<'_>, partitions: usize, checkpoints: &[Checkpoint]) -> Result<(), Failure> {
+    let output = planned.output;
+    let refuse = |what: String| Failure::new(Exit::Refused, format!("output {}: {what}, nothing was published", output.name));
+    let numbers: Vec<u64> = checkpoints.iter().map(|c| c.partition).collect();
+    if numbers != (0..partitions as u64).collect::<Vec<_>>() {
+        return Err(refuse(format!("partitions do not add up: expected={partitions}, got={numbers:?}")));
+    }
+    for c in checkpoints {
+        let by_status: u64 = c.rows_by_status.values().sum();
+        let has_status = !c.rows_by_status.is_empty();
+        if (c.rows > 0) != c.path.is_some() || (has_status && by_status != c.rows) || c.groups_refused > c.groups {
+            return Err(refuse(format!("sums of a partition do not add up: {c:?}")));
+        }
+    }
+    let rows: u64 = checkpoints.iter().map(|c| c.rows).sum();
+    if let Some(min) = output.min_rows.filter(|min| rows < *min) {
+        return Err(refuse(format!("fewer rows than the job's check allows: rows={rows}, min_rows={min}")));
+    }
+    let (groups, refused) = checkpoints.iter().fold((0, 0), |(g, r), c| (g + c.groups, r + c.groups_refused));
+    let share = if groups == 0 { 0.0 } else { refused as f64 / groups as f64 };
+    if let Some(max) = output.max_refused_share.filter(|max| share > *max) {
+        return Err(refuse(format!(
+            "more groups were refused than the job's check allows: refused={refused} of {groups}, share={share:.4}, max_refused_share={max}"
+        )));
+    }
+    Ok(())
+}
+
+impl Planned<'_> {
+    /// Folder of the data files below the table.
+    pub(super) fn partition_dir(&self) -> String {
+        format!("{RUN_DATE}={}", self.run_date)
+    }
+}
+
+/// Removes the checkpoints of a published output. Best effort: what is left is a few small objects that nobody reads.
+pub(super) async fn forget(planned: &Planned<'_>) {
+    let Ok(table) = Path::from_url_path(planned.target.location_url.path()) else { return };
+    let dir = checkpoint_dir(&table, &hex(&planned.fingerprint));
+    let store: &dyn ObjectStore = planned.target.store.as_ref();
+    let mut found = store.list(Some(&dir));
+    while let Some(Ok(object)) = found.next().await {
+        let _ = store.delete(&object.location).await;
+    }
+}
+
+/// How many groups each group function of the output's query would read, by its key columns. Reads the keys only.
+pub async fn groups(planned: &Planned<'_>) -> Result<Vec<(String, u64)>> {
+    let mut maps = vec![];
+    planned.plan.apply(|plan| {
+        if let LogicalPlan::Extension(extension) = plan
+            && let Some(map) = extension.node.as_any().downcast_ref::<GroupMapNode>()
+        {
+            maps.push(map.clone());
+            // Groups below another group function are its own steps.
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let mut out = vec![];
+    for map in maps {
+        let keys: Vec<_> = map.input.schema().columns().into_iter().take(map.call.keys).collect();
+        let names = keys.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(", ");
+        let plan = LogicalPlanBuilder::from(map.input).project(keys.into_iter().map(Expr::Column))?.distinct()?.build()?;
+        let groups = planned.context.execute_logical_plan(plan).await?.count().await?;
+        out.push((names, groups as u64));
+    }
+    Ok(out)
+}

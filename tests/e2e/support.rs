@@ -1,0 +1,128 @@
+//! What the topics share: the built binary, scratch lakes, the shared data, digests of tables.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::row::{RowConverter, SortField};
+use lakecast_engine::tables::{TableSpec, register};
+use lakecast_engine::{SessionOptions, session};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The workspace's folder.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The `lakecast` binary of this build. Cargo builds it if a test binary was built without it.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let profile_dir = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--bin", "lakecast", "--target-dir"]).arg(profile_dir.parent().unwrap());
+        if profile_dir.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.current_dir(workspace()).status().unwrap().success(), "cannot build the lakecast binary");
+        profile_dir.join("lakecast")
+    })
+}
+
+/// A `lakecast` command with a clean environment.
+pub(crate) fn lakecast<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(binary());
+    command.args(args);
+    for (key, _) in std::env::vars().filter(|(k, _)| k.starts_with("LAKECAST_") || k.starts_with("AWS_")) {
+        command.env_remove(key);
+    }
+    command
+}
+
+/// What a finished command said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// The last stdout line as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON: {e}: {line}\n{}", self.stderr))
+    }
+}
+
+/// Runs to the end.
+pub(crate) fn run(command: &mut Command) -> Said {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    Said {
+        code: status.code().unwrap_or(-1),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// Runs to the end and asserts success.
+pub(crate) fn ok(command: &mut Command) -> Said {
+    let said = run(command);
+    assert_eq!(said.code, 0, "{command:?}\n{}\n{}", said.stdout, said.stderr);
+    said
+}
+
+/// A folder of the shared data, or `None` with a loud line where it is not beside the checkout.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("LAKECAST_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    let dir = root.join(name);
+    if dir.exists() {
+        return Some(dir.canonicalize().unwrap());
+    }
+    assert!(std::env::var_os("LAKECAST_REQUIRE_SHARED").is_none(), "shared data is required: {}", dir.display());
+    eprintln!("SKIPPED: no shared data at {}; set LAKECAST_SHARED to its folder", dir.display());
+    None
+}
+
+/// All rows of a table.
+pub(crate) fn read_table(location: &Path) -> Vec<RecordBatch> {
+    query(&[("t", location)], "SELECT * FROM t")
+}
+
+/// All rows of a query over tables.
+pub(crate) fn query(tables: &[(&str, &Path)], sql: &str) -> Vec<RecordBatch> {
+    try_query(&SessionOptions::default(), tables, sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// All rows of a query over tables, or its error text.
+pub(crate) fn try_query(
+    options: &SessionOptions,
+    tables: &[(&str, &Path)],
+    sql: &str,
+) -> Result<Vec<RecordBatch>, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(32 << 20).build().unwrap();
+    runtime.block_on(async {
+        let context = session(options).map_err(|e| e.to_string())?;
+        for (name, location) in tables {
+            let spec = TableSpec::new(location.to_str().unwrap());
+            register(&context, name, &spec).await.map_err(|e| e.to_string())?;
+        }
+        let frame = lakecast_engine::sql::sql(&context, sql).await.map_err(|e| e.to_string())?;
+        frame.collect().await.map_err(|e| e.to_string())
+    })
+}
+
+/// Order-free digest of rows, floats bit for bit: row count and the sum of the rows' hashes.
+pub(crate) fn digest(batches: &[RecordBatch]) -> String {
+    let Some(first) = batches.first() else { return "0 rows".into() };
+    let fields = first.schema().fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+    let converter = RowConverter::new(fields).unwrap();
+    let (mut rows, mut sum) = (0_u64, 0_u64);
+    for batch in batches {
+        for row in converter.convert_columns(batch.columns()).unwrap().iter() {
+            let hash = Sha256::digest(row.as_ref());
+            sum = sum.wrapping_add(u64::from_le_bytes(hash[..8].try_into().unwrap()));
+            rows += 1;
+        }
+    }
+    format!("{rows} rows {sum:016x}")
+}
