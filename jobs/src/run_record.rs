@@ -133,8 +133,9 @@ pub async fn write_run_record(target: &TableTarget, record: &RunRecord) -> Resul
             format!("a run id holds letters, digits and -_. only: run_id={}", id.escape_debug()),
         ));
     }
-    let text = serde_json::to_vec_pretty(record)
-        .map_err(|error| PublishError::caused(Kind::Bug, format!("the run record cannot be written: {error}"), error))?;
+    let text = serde_json::to_vec_pretty(record).map_err(|error| {
+        PublishError::caused(Kind::Bug, format!("the run record cannot be written: {error}"), error)
+    })?;
     let path = directory(target)?.join(format!("{id}.json"));
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match target.store.put_opts(&path, Bytes::from(text).into(), options).await {

@@ -99,7 +99,10 @@ pub(super) async fn publish(
     }
     Err(PublishError::new(
         Kind::Unavailable,
-        format!("other writers took every version number; run again: tried={}, location={}", limits.races, table.location),
+        format!(
+            "other writers took every version number; run again: tried={}, location={}",
+            limits.races, table.location
+        ),
     ))
 }
 
@@ -230,11 +233,10 @@ impl Entry<'_> {
                 )
             })?;
         }
-        let lines = actions
-            .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| PublishError::caused(Kind::Bug, format!("an action cannot be written: {error}"), error))?;
+        let lines =
+            actions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(|error| {
+                PublishError::caused(Kind::Bug, format!("an action cannot be written: {error}"), error)
+            })?;
         Ok((version, Bytes::from(lines.join("\n") + "\n")))
     }
 
@@ -304,8 +306,9 @@ impl Entry<'_> {
     }
 
     fn metadata(&self) -> Result<Action, PublishError> {
-        let columns = serde_json::to_string(&self.columns)
-            .map_err(|error| PublishError::caused(Kind::Bug, format!("the schema cannot be written: {error}"), error))?;
+        let columns = serde_json::to_string(&self.columns).map_err(|error| {
+            PublishError::caused(Kind::Bug, format!("the schema cannot be written: {error}"), error)
+        })?;
         from_json(json!({"metaData": {
             "id": uuid::Uuid::new_v4().to_string(),
             "name": self.p.output,

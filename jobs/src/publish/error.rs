@@ -84,9 +84,9 @@ pub(crate) fn store_kind(error: &object_store::Error) -> Kind {
         E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => Kind::Job,
         E::UnknownConfigurationKey { .. } => Kind::Job,
         other => match io_kind(other) {
-            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory) => {
-                Kind::Job
-            }
+            Some(
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory,
+            ) => Kind::Job,
             _ => Kind::Unavailable,
         },
     }

@@ -102,7 +102,10 @@ pub fn delta_schema(schema: &Schema) -> Result<StructType, PublishError> {
     if let Some(cast) = storable.casts.first() {
         return Err(PublishError::new(
             Kind::Bug,
-            format!("data files must be written with the storable schema: column={}, type={}, storable={}", cast.column, cast.from, cast.to),
+            format!(
+                "data files must be written with the storable schema: column={}, type={}, storable={}",
+                cast.column, cast.from, cast.to
+            ),
         ));
     }
     let mut fields: Vec<Value> = schema.fields().iter().map(|field| delta_field(field)).collect();
@@ -194,7 +197,9 @@ fn check_name(name: &str, column: &str) -> Result<(), PublishError> {
         None => Ok(()),
         Some(c) => Err(PublishError::new(
             Kind::Job,
-            format!("a column name in a Delta table may not hold the character {c:?}; rename it with AS: column={shown}"),
+            format!(
+                "a column name in a Delta table may not hold the character {c:?}; rename it with AS: column={shown}"
+            ),
         )),
     }
 }
@@ -222,9 +227,9 @@ fn check_nested_names(path: &str, of: &DataType) -> Result<(), PublishError> {
         | DataType::LargeListView(item)
         | DataType::FixedSizeList(item, _) => check_nested_names(&format!("{path}.element"), item.data_type()),
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) => {
-                fields.iter().try_for_each(|field| check_nested_names(&format!("{path}.{}", field.name()), field.data_type()))
-            }
+            DataType::Struct(fields) => fields
+                .iter()
+                .try_for_each(|field| check_nested_names(&format!("{path}.{}", field.name()), field.data_type())),
             _ => Ok(()),
         },
         DataType::Dictionary(_, value) => check_nested_names(path, value),
@@ -249,12 +254,10 @@ fn storable_type(from: &DataType) -> Result<DataType, String> {
         D::Date64 => D::Date32,
         D::Timestamp(_, Some(_)) => D::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         D::Timestamp(_, None) => D::Timestamp(TimeUnit::Microsecond, None),
-        D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) | D::Decimal256(p, s) => {
-            match u8::try_from(*s) {
-                Ok(scale) if *p <= 38 && scale <= *p => D::Decimal128(*p, *s),
-                _ => return Err(format!("{from}: at most 38 digits and a scale from 0 to the digits are allowed")),
-            }
-        }
+        D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) | D::Decimal256(p, s) => match u8::try_from(*s) {
+            Ok(scale) if *p <= 38 && scale <= *p => D::Decimal128(*p, *s),
+            _ => return Err(format!("{from}: at most 38 digits and a scale from 0 to the digits are allowed")),
+        },
         D::Dictionary(_, value) => storable_type(value)?,
         D::RunEndEncoded(_, value) => storable_type(value.data_type())?,
         D::List(item) | D::LargeList(item) | D::ListView(item) | D::LargeListView(item) | D::FixedSizeList(item, _) => {

@@ -76,7 +76,11 @@ impl Table {
     }
 
     /// The files of one run date, by path.
-    pub(super) fn active(&self, snapshot: &EagerSnapshot, run_date: NaiveDate) -> Result<Vec<ActiveFile>, PublishError> {
+    pub(super) fn active(
+        &self,
+        snapshot: &EagerSnapshot,
+        run_date: NaiveDate,
+    ) -> Result<Vec<ActiveFile>, PublishError> {
         let wanted = run_date.to_string();
         let files = snapshot
             .try_log_data()

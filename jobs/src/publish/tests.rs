@@ -526,10 +526,9 @@ async fn other_writers_that_always_win_end_in_an_error() {
 
 #[tokio::test]
 async fn a_killed_run_is_finished_by_the_next() {
-    for (fault, expected) in [
-        (Fault::Hang, Commit::Done { version: 0 }),
-        (Fault::ApplyAndHang, Commit::AlreadyDone { version: 0 }),
-    ] {
+    for (fault, expected) in
+        [(Fault::Hang, Commit::Done { version: 0 }), (Fault::ApplyAndHang, Commit::AlreadyDone { version: 0 })]
+    {
         let target = target(&memory());
         let p = given(&target, day(22), 1, 2).await;
         let lying = LyingStore::over(Arc::clone(&target.store), [fault]);
@@ -636,7 +635,9 @@ async fn other_columns_are_refused_before_and_at_publication() {
     ]));
     for error in [go(&target, &next).await.unwrap_err(), check_target(&target, &next.schema).await.unwrap_err()] {
         assert_eq!(error.kind(), Kind::Job);
-        for part in ["sku (table string, output long)", "level (new, double)", "yhat (missing, double)", "delete the table"] {
+        for part in
+            ["sku (table string, output long)", "level (new, double)", "yhat (missing, double)", "delete the table"]
+        {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
