@@ -1,1 +1,3 @@
 //! placeholder
+pub mod publish;
+pub mod run_record;
