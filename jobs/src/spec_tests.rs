@@ -101,10 +101,10 @@ fn a_wrong_type_says_given_and_expected() {
         wrong("name: [a]\ntables: {}\noutputs: {}\n"),
         "job.yaml:1:7: wrong type: given=[, expected=text"
     );
-    assert_eq!(wrong("name:\ntables: {}\noutputs: {}\n"), "job.yaml:2:1: missing value: given=null, expected=text");
+    assert_eq!(wrong("name:\ntables: {}\noutputs: {}\n"), "job.yaml:1:5: missing value: given=null, expected=text");
     assert_eq!(
         wrong(&GOOD.replace("format: csv", "format: cvs")),
-        "job.yaml:5:50: unknown value: given=cvs, allowed=[parquet, csv, json, delta], did you mean `csv`?"
+        "job.yaml:5:48: unknown value: given=cvs, allowed=[parquet, csv, json, delta], did you mean `csv`?"
     );
     assert_eq!(
         wrong(&GOOD.replace("share: 0.5", "share: half")),
@@ -136,7 +136,7 @@ fn broken_or_hostile_yaml_is_refused_with_a_place() {
         ("name: 'a\n", "job.yaml:"),
         ("name: a\n\ttables: {}\n", "job.yaml:1:7: not valid YAML: "),
         ("- name: a\n", "job.yaml:1:1: wrong type: given="),
-        ("name: a\ntables: {}\noutputs: {}\n---\nname: b\n", "job.yaml:4:"),
+        ("name: a\ntables: {}\noutputs: {}\n---\nname: b\n", "job.yaml:5:1: more than one"),
         ("name: a\ntables: { t: { <<: { location: x } } }\noutputs: {}\n", "job.yaml:2:"),
         ("name: !secret a\ntables: {}\noutputs: {}\n", "job.yaml:1:"),
     ] {
