@@ -69,7 +69,8 @@ impl Place {
             return None;
         }
         let span = location.span();
-        let mut place = Self::at(source, usize::try_from(location.line()).ok()?, usize::try_from(location.column()).ok()?);
+        let mut place =
+            Self::at(source, usize::try_from(location.line()).ok()?, usize::try_from(location.column()).ok()?);
         // The reader's scanner knows only line and column; nodes know their bytes as well.
         if let Some(offset) = span.byte_offset() {
             place.offset = usize::try_from(offset).ok()?;

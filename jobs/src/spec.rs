@@ -322,7 +322,7 @@ fn plain(expected: &str) -> &str {
         "sequence start" => "list",
         "string scalar" | "string" => "text",
         "u8" | "u16" | "u32" | "u64" | "usize" => "whole number, not negative",
-        "f32" | "f64" => "number",
+        "f32" | "f64" | "floating point" => "number",
         "bool" | "boolean" => "true or false",
         other => other,
     }

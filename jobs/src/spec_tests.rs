@@ -97,10 +97,7 @@ fn a_wrong_type_says_given_and_expected() {
         "job.yaml:5:111: wrong type: given=yes, expected=true or false"
     );
     assert_eq!(wrong("name: a\ntables: 3\noutputs: {}\n"), "job.yaml:2:9: wrong type: given=3, expected=mapping");
-    assert_eq!(
-        wrong("name: [a]\ntables: {}\noutputs: {}\n"),
-        "job.yaml:1:7: wrong type: given=[, expected=text"
-    );
+    assert_eq!(wrong("name: [a]\ntables: {}\noutputs: {}\n"), "job.yaml:1:7: wrong type: given=[, expected=text");
     assert_eq!(wrong("name:\ntables: {}\noutputs: {}\n"), "job.yaml:1:5: missing value: given=null, expected=text");
     assert_eq!(
         wrong(&GOOD.replace("format: csv", "format: cvs")),
@@ -143,9 +140,8 @@ fn broken_or_hostile_yaml_is_refused_with_a_place() {
         let error = wrong(text);
         assert!(error.starts_with(starts), "{text:?} gives {error:?}");
     }
-    let bomb = (1..40).fold("a0: &a0 [x, x]\n".to_string(), |t, i| {
-        format!("{t}a{i}: &a{i} [*a{}, *a{}]\n", i - 1, i - 1)
-    });
+    let bomb =
+        (1..40).fold("a0: &a0 [x, x]\n".to_string(), |t, i| format!("{t}a{i}: &a{i} [*a{}, *a{}]\n", i - 1, i - 1));
     assert!(wrong(&bomb).contains("unknown key"), "unknown keys are refused before aliases expand");
     let deep = format!("name: a\ntables: {}{}\noutputs: {{}}\n", "{ a: ".repeat(100), "}".repeat(100));
     assert!(wrong(&deep).starts_with("job.yaml:2:"), "{}", wrong(&deep));

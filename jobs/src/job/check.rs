@@ -87,11 +87,8 @@ impl Checker<'_> {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if text.len() > 63 || !text.chars().all(good) || !text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         {
-            let hint = if variables::is_name(text) {
-                format!(", write `{}`", text.to_lowercase())
-            } else {
-                String::new()
-            };
+            let hint =
+                if variables::is_name(text) { format!(", write `{}`", text.to_lowercase()) } else { String::new() };
             let allowed = "lower case letters, digits and `_`, no digit first, at most 63";
             self.problem(self.place(name), format!("bad {what} name: name={text:?}, allowed=[{allowed}]{hint}"));
         }
@@ -152,7 +149,8 @@ impl Checker<'_> {
                 Some((_, Some(value))) => Ok(value.clone()),
                 Some((_, None)) => Err(format!("variable has no value: name={name}, add --set {name}=VALUE")),
                 None => {
-                    let known: Vec<_> = std::iter::once(RUN_DATE).chain(values.iter().map(|(n, _)| n.as_str())).collect();
+                    let known: Vec<_> =
+                        std::iter::once(RUN_DATE).chain(values.iter().map(|(n, _)| n.as_str())).collect();
                     let hint = did_you_mean(name, known.iter().copied());
                     Err(format!("unknown variable: name={name}, known=[{}]{hint}", known.join(", ")))
                 }
@@ -191,7 +189,12 @@ impl Checker<'_> {
         None
     }
 
-    fn in_range<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: &Spanned<T>, range: RangeInclusive<T>) -> T {
+    fn in_range<T: PartialOrd + Display + Copy>(
+        &mut self,
+        key: &str,
+        value: &Spanned<T>,
+        range: RangeInclusive<T>,
+    ) -> T {
         if !range.contains(&value.value) {
             let (low, high) = (range.start(), range.end());
             self.problem(
@@ -242,10 +245,16 @@ impl Checker<'_> {
         self.new_name("table", name, names);
         let format = t.format.as_ref().map(|f| f.value);
         if let Some(options) = t.options.as_ref().filter(|_| format.is_some_and(|f| f != Format::Csv)) {
-            self.problem(self.place(options), format!("`options` are for CSV files, remove them: table={}", name.value));
+            self.problem(
+                self.place(options),
+                format!("`options` are for CSV files, remove them: table={}", name.value),
+            );
         }
         if let Some(version) = t.version.as_ref().filter(|_| format.is_some_and(|f| f != Format::Delta)) {
-            self.problem(self.place(version), format!("`version` is for Delta tables, remove it: table={}", name.value));
+            self.problem(
+                self.place(version),
+                format!("`version` is for Delta tables, remove it: table={}", name.value),
+            );
         }
         let declared = t.schema.as_deref().and_then(|columns| columns.first());
         if let Some(first) = declared.filter(|_| matches!(format, Some(Format::Parquet | Format::Delta))) {
@@ -307,7 +316,10 @@ impl Checker<'_> {
         self.sql_name("output", name);
         let location = self.location(&o.location);
         if location.as_ref().is_some_and(Location::has_wildcard) {
-            self.problem(self.place(&o.location), format!("an output location has no wildcards: output={}", name.value));
+            self.problem(
+                self.place(&o.location),
+                format!("an output location has no wildcards: output={}", name.value),
+            );
         }
         let share = o.checks.max_refused_share.as_ref().map(|s| self.in_range("max_refused_share", s, 0.0..=1.0));
         let partitions = self.partitions(o.partitions.as_ref(), partitions);

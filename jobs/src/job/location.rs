@@ -150,7 +150,9 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_place_has_one_normal_form() {
-        for text in ["/data/a", "/data/a/", "/data//a/.", "/data/b/../a", "file:///data/a", "FILE:///data/a/", "../../data/a"] {
+        for text in
+            ["/data/a", "/data/a/", "/data//a/.", "/data/b/../a", "file:///data/a", "FILE:///data/a/", "../../data/a"]
+        {
             assert_eq!(at(text).normal(), "/data/a", "{text}");
         }
         assert_eq!(at("file:///data/with%20space").normal(), "/data/with space");

@@ -99,7 +99,10 @@ fn the_canonical_text_changes_with_the_result_and_with_nothing_else() {
         assert_ne!(canonical(&changed(from, to)), base, "{to} matters");
     }
     let next_day = read_with(JOB, |i| i.run_date = NaiveDate::from_ymd_opt(2026, 11, 23)).unwrap();
-    assert_ne!(next_day.canonical(&next_day.outputs[1]), read_with(JOB, |_| {}).unwrap().canonical(&next_day.outputs[1]));
+    assert_ne!(
+        next_day.canonical(&next_day.outputs[1]),
+        read_with(JOB, |_| {}).unwrap().canonical(&next_day.outputs[1])
+    );
 }
 
 #[test]
@@ -214,8 +217,8 @@ fn sql_errors_point_into_the_job_file() {
         "job.yaml:17:7: exactly one query is allowed, this starts a second one"
     );
     assert_eq!(
-        wrong(&changed("WHERE ds >= DATE '${run_date}' - 7", "WHERE '${run_date}' > AND")),
-        "job.yaml:10:27: sql does not parse: expected: an expression, found: AND",
+        wrong(&changed("WHERE ds >= DATE '${run_date}' - 7", "WHERE '${run_date}' > )")),
+        "job.yaml:10:27: sql does not parse: expected: an expression, found: )",
         "columns are those of the file, not of the text after substitution"
     );
     assert_eq!(
@@ -223,7 +226,10 @@ fn sql_errors_point_into_the_job_file() {
         "job.yaml:21:10: not a query: given=DROP, allowed=[SELECT .., WITH .. SELECT ..]"
     );
     assert_eq!(
-        wrong(&changed("sql: SELECT * FROM association_rules(lines, basket => o, item => i)", "sql: \"SELECT\\n1 +\\n)\"")),
+        wrong(&changed(
+            "sql: SELECT * FROM association_rules(lines, basket => o, item => i)",
+            "sql: \"SELECT\\n1 +\\n)\""
+        )),
         "job.yaml:21:10: sql does not parse: expected: an expression, found: ), at line 3 column 1 of this text"
     );
     assert_eq!(
@@ -276,7 +282,9 @@ fn ranges_and_options_are_held() {
 
 #[test]
 fn everything_that_is_wrong_is_reported_at_once() {
-    let text = changed("  spare:", "  Spare:").replace("horizon => 28)", "horizon => )").replace("partitions: 4", "partitions: 0");
+    let text = changed("  spare:", "  Spare:")
+        .replace("horizon => 28)", "horizon => )")
+        .replace("partitions: 4", "partitions: 0");
     let error = read_with(&text, |_| {}).unwrap_err();
     let lines: Vec<_> = error.problems().iter().map(|p| p.place.unwrap().line).collect();
     assert_eq!(lines, [6, 16, 19]);
