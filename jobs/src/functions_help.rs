@@ -57,8 +57,8 @@ impl Help {
     pub fn explain(&self, name: &str) -> Result<String, String> {
         let s = self.find(name)?;
         let mut out = format!("{}: {}\n\n{}\n", s.name, s.summary, usage(s));
-        for (title, head, rows) in self.sections(s) {
-            let _ = write!(out, "\n{title}\n{}", indent(&columns(&head, rows)));
+        for Section { title, head, rows } in self.sections(s) {
+            let _ = write!(out, "\n{title}\n{}", indent(&columns(head, rows)));
         }
         Ok(out)
     }
@@ -76,7 +76,7 @@ impl Help {
 
     fn markdown_of(&self, s: &Signature) -> String {
         let mut out = format!("### `{}`\n\n{}\n\n```sql\n{}\n```\n", s.name, s.summary, usage(s));
-        for (title, head, rows) in self.sections(s) {
+        for Section { title, head, rows } in self.sections(s) {
             let _ = write!(out, "\n{title}:\n\n| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
             for row in rows {
                 let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -95,22 +95,36 @@ impl Help {
         })
     }
 
-    fn sections(&self, s: &Signature) -> Vec<(&'static str, Vec<&'static str>, Vec<Vec<String>>)> {
-        let mut sections = Vec::new();
-        let rows: Vec<_> = s.columns.iter().map(column_row).collect();
-        sections.push(("Columns", vec!["argument", "given", "takes", "meaning"], rows));
-        let rows: Vec<_> = s.params.iter().map(param_row).collect();
-        sections.push(("Parameters", vec!["argument", "default", "allowed", "meaning"], rows));
-        let rows = s.output.iter().map(|o| vec![o.name.to_string(), o.kind.to_string(), o.meaning.to_string()]);
-        sections.push(("Output", vec!["column", "type", "meaning"], rows.collect()));
+    fn sections(&self, s: &Signature) -> Vec<Section> {
+        let output = s.output.iter().map(|o| vec![o.name.to_string(), o.kind.to_string(), o.meaning.to_string()]);
+        let mut sections = vec![
+            Section {
+                title: "Columns",
+                head: &["argument", "given", "takes", "meaning"],
+                rows: s.columns.iter().map(column_row).collect(),
+            },
+            Section {
+                title: "Parameters",
+                head: &["argument", "default", "allowed", "meaning"],
+                rows: s.params.iter().map(param_row).collect(),
+            },
+            Section { title: "Output", head: &["column", "type", "meaning"], rows: output.collect() },
+        ];
         for choices in self.choices.iter().filter(|c| c.function == s.name) {
-            let rows =
-                choices.rows.iter().map(|r| vec![r.name.to_string(), r.summary.to_string(), r.source.to_string()]);
-            sections.push((choices.title, vec!["name", "what it does", "source"], rows.collect()));
+            let row = |r: &Choice| vec![r.name.to_string(), r.summary.to_string(), r.source.to_string()];
+            let rows = choices.rows.iter().map(row).collect();
+            sections.push(Section { title: choices.title, head: &["name", "what it does", "source"], rows });
         }
-        sections.retain(|(_, _, rows)| !rows.is_empty());
+        sections.retain(|section| !section.rows.is_empty());
         sections
     }
+}
+
+/// One table of a function's help.
+struct Section {
+    title: &'static str,
+    head: &'static [&'static str],
+    rows: Vec<Vec<String>>,
 }
 
 fn column_row(c: &lakecast_udfs::signature::Column) -> Vec<String> {
