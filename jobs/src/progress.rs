@@ -1,0 +1,240 @@
+//! Progress on stderr.  In: counters that the run moves. Out: a bar on a terminal, else a line now and then.
+
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a line is written where stderr is no terminal.
+pub const LINE_EVERY: Duration = Duration::from_secs(10);
+const BAR: &str = "{prefix} [{elapsed}] {wide_bar} {msg}";
+const REDRAW_EVERY: Duration = Duration::from_millis(200);
+
+/// All bars of the process, so that log lines can step beside them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// Writes to stderr without tearing a bar that is being drawn.
+pub fn beside_the_bar<R>(write: impl FnOnce() -> R) -> R {
+    BARS.suspend(write)
+}
+
+/// What a run has done so far. Everyone may add; the numbers only grow. They are for people, never for results.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Groups computed, refused ones among them.
+    pub groups: AtomicU64,
+    /// Groups that gave a status row only.
+    pub refused: AtomicU64,
+    /// Rows written.
+    pub rows: AtomicU64,
+    /// Bytes written.
+    pub bytes: AtomicU64,
+    /// Partitions finished in this process or found finished.
+    pub partitions_done: AtomicU64,
+    /// Partitions found finished from an earlier attempt.
+    pub partitions_resumed: AtomicU64,
+    /// Partitions in all; 0 while it is not known.
+    pub partitions_total: AtomicU64,
+}
+
+impl Counters {
+    /// Adds `n` to one of the counters.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Relaxed);
+    }
+
+    /// What is done, as one line without the time.
+    pub fn line(&self, elapsed: Duration) -> String {
+        let get = |c: &AtomicU64| c.load(Relaxed);
+        let mut parts = Vec::new();
+        match (get(&self.partitions_done), get(&self.partitions_total)) {
+            (_, 0) => parts.push("planning".to_string()),
+            (done, total) => parts.push(format!("{done}/{total} partitions")),
+        }
+        let resumed = get(&self.partitions_resumed);
+        if resumed > 0 {
+            parts.push(format!("{resumed} found finished"));
+        }
+        let groups = get(&self.groups);
+        if groups > 0 {
+            let per_second = groups as f64 / elapsed.as_secs_f64().max(0.001);
+            parts.push(format!("{} groups ({}/s)", HumanCount(groups), HumanCount(per_second as u64)));
+        }
+        let refused = get(&self.refused);
+        if refused > 0 {
+            parts.push(format!("{} refused", HumanCount(refused)));
+        }
+        if get(&self.rows) > 0 {
+            parts.push(format!("{} rows, {}", HumanCount(get(&self.rows)), HumanBytes(get(&self.bytes))));
+        }
+        parts.join(", ")
+    }
+}
+
+/// Shows counters until it is finished or dropped. A thread of its own, so that a busy runtime does not silence it.
+#[derive(Debug)]
+pub struct Reporter {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reporter {
+    /// On stderr: a bar if it is a terminal, else a line every [`LINE_EVERY`]. `label` names the work, for example the
+    /// job and its date. Errors: the system refuses a thread.
+    pub fn start(label: &str, counters: Arc<Counters>) -> io::Result<Self> {
+        if io::stderr().is_terminal() {
+            let bar = BARS.add(bar(label));
+            Self::spawn(REDRAW_EVERY, counters, move |counters, elapsed, end| draw(&bar, counters, elapsed, end))
+        } else {
+            Self::lines(label, counters, LINE_EVERY, io::stderr())
+        }
+    }
+
+    /// Shows nothing, for `--quiet`.
+    pub fn silent() -> Self {
+        Self { stop: None, thread: None }
+    }
+
+    /// A line to `out` every `every`, and one at the end.
+    pub fn lines(
+        label: &str,
+        counters: Arc<Counters>,
+        every: Duration,
+        mut out: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let label = label.to_string();
+        Self::spawn(every, counters, move |counters, elapsed, end| {
+            let end = if end { "end: " } else { "" };
+            // A closed stderr must not end the run.
+            let _ = writeln!(out, "{label} [{}s] {end}{}", elapsed.as_secs(), counters.line(elapsed));
+        })
+    }
+
+    fn spawn(
+        every: Duration,
+        counters: Arc<Counters>,
+        mut show: impl FnMut(&Counters, Duration, bool) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let started = Instant::now();
+        let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
+            while matches!(stopped.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
+                show(&counters, started.elapsed(), false);
+            }
+            show(&counters, started.elapsed(), true);
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Shows the end and waits until it is written, so that what follows on stderr comes after it.
+    pub fn finish(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A reporter that panicked has said so on stderr itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn bar(label: &str) -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    // The template is ours and a test reads it: a wrong one would only lose the looks.
+    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(label.to_string());
+    bar
+}
+
+fn draw(bar: &ProgressBar, counters: &Counters, elapsed: Duration, end: bool) {
+    let total = counters.partitions_total.load(Relaxed);
+    if total > 0 {
+        bar.set_length(total);
+        bar.set_position(counters.partitions_done.load(Relaxed));
+    }
+    bar.set_message(counters.line(elapsed));
+    if end {
+        bar.abandon();
+    } else {
+        bar.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_is_done() {
+        let c = Counters::default();
+        assert_eq!(c.line(Duration::from_secs(1)), "planning");
+        c.partitions_total.store(16, Relaxed);
+        Counters::add(&c.partitions_done, 3);
+        Counters::add(&c.partitions_resumed, 2);
+        Counters::add(&c.groups, 15_240);
+        Counters::add(&c.refused, 4);
+        Counters::add(&c.rows, 426_720);
+        Counters::add(&c.bytes, 5 << 20);
+        assert_eq!(
+            c.line(Duration::from_secs(2)),
+            "3/16 partitions, 2 found finished, 15,240 groups (7,620/s), 4 refused, 426,720 rows, 5.00 MiB"
+        );
+    }
+
+    #[test]
+    fn without_a_terminal_lines_come_in_time_and_one_at_the_end() {
+        let (counters, out) = (Arc::new(Counters::default()), Shared::default());
+        let reporter = Reporter::lines("nightly", counters.clone(), Duration::from_millis(20), out.clone()).unwrap();
+        while out.0.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        counters.partitions_total.store(2, Relaxed);
+        Counters::add(&counters.partitions_done, 2);
+        reporter.finish();
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        assert!(text.starts_with("nightly [0s] planning\n"), "{text}");
+        assert!(text.ends_with("end: 2/2 partitions\n"), "{text}");
+    }
+
+    #[test]
+    fn a_bar_draws_counters_and_its_style_is_valid() {
+        assert!(ProgressStyle::with_template(BAR).is_ok());
+        let bar = bar("nightly");
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+        let c = Counters::default();
+        draw(&bar, &c, Duration::from_secs(1), false);
+        assert_eq!((bar.length(), bar.message().as_str()), (None, "planning"));
+        c.partitions_total.store(4, Relaxed);
+        Counters::add(&c.partitions_done, 1);
+        draw(&bar, &c, Duration::from_secs(1), true);
+        assert_eq!((bar.length(), bar.position(), bar.prefix().as_str()), (Some(4), 1, "nightly"));
+        assert_eq!(bar.message(), "1/4 partitions");
+        assert!(bar.is_finished());
+    }
+
+    #[test]
+    fn quiet_is_silent() {
+        Reporter::silent().finish();
+    }
+}
