@@ -1,0 +1,129 @@
+//! The fence around one object store: no path outside the allow-list, no secret in Debug output.
+//!
+//! In: any store and the path prefixes it may touch. Out: the same store, refusing every other path.
+//! DataFusion asks its registry for a bucket only, so the path can be checked nowhere else.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+};
+
+/// One store behind the allow-list.
+pub(super) struct Fence {
+    inner: Arc<dyn ObjectStore>,
+    name: String,
+    /// `None` allows every path of the store.
+    prefixes: Option<Arc<[Path]>>,
+}
+
+impl Fence {
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, name: String, prefixes: Option<Vec<Path>>) -> Self {
+        Self { inner, name, prefixes: prefixes.map(Arc::from) }
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        check(self.prefixes.as_deref(), &self.name, path)
+    }
+
+    fn check_prefix(&self, prefix: Option<&Path>) -> Result<()> {
+        self.check(prefix.unwrap_or(&Path::default()))
+    }
+}
+
+fn check(prefixes: Option<&[Path]>, name: &str, path: &Path) -> Result<()> {
+    let Some(prefixes) = prefixes else { return Ok(()) };
+    if prefixes.iter().any(|prefix| path.prefix_matches(prefix)) {
+        return Ok(());
+    }
+    let allowed: Vec<&str> = prefixes.iter().map(AsRef::as_ref).collect();
+    Err(Error::PermissionDenied {
+        path: path.to_string(),
+        source: format!(
+            "path is outside the allow-list of stores: store={name}, path={path}, allowed=[{}]",
+            allowed.join(", ")
+        )
+        .into(),
+    })
+}
+
+// The inner store's own Debug prints its builder's settings, which hold credentials.
+impl std::fmt::Debug for Fence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fence").field("store", &self.name).field("allowed", &self.prefixes).finish()
+    }
+}
+
+impl std::fmt::Display for Fence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Fence {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.check(location)?;
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.check(location)?;
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.check(location)?;
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.check(location)?;
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (prefixes, name) = (self.prefixes.clone(), self.name.clone());
+        let checked =
+            locations.map(move |path| path.and_then(|path| check(prefixes.as_deref(), &name, &path).map(|()| path)));
+        self.inner.delete_stream(checked.boxed())
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.check_prefix(prefix) {
+            Ok(()) => self.inner.list(prefix),
+            Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
+        }
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.check_prefix(prefix) {
+            Ok(()) => self.inner.list_with_offset(prefix, offset),
+            Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.check_prefix(prefix)?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.check(from)?;
+        self.check(to)?;
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.check(from)?;
+        self.check(to)?;
+        self.inner.rename_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,88 @@
+//! Errors of input tables, by what to do next.
+//!
+//! In: what a store, a file or a declaration did wrong. Out: a message that says what to change.
+
+use datafusion::error::DataFusionError;
+
+use crate::store::StoreError;
+
+/// Why a table cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The declaration of the table is wrong: fix the job, never retry.
+    #[error("{0}")]
+    Job(String),
+    /// The files break the contract: fix the data, never retry.
+    #[error("{0}")]
+    Data(String),
+    /// The store did not answer: retry.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The location or the settings of its store are wrong: fix the job or the environment.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of lakecast itself: report it.
+    #[error("bug in lakecast, please report it: {0}")]
+    Bug(String),
+}
+
+impl InputError {
+    pub(super) fn job(message: impl Into<String>) -> Self {
+        InputError::Job(message.into())
+    }
+
+    pub(super) fn data(message: impl Into<String>) -> Self {
+        InputError::Data(message.into())
+    }
+
+    /// The failed request for `what`, sorted by what to do next.
+    pub(super) fn store(what: &str, error: &object_store::Error) -> Self {
+        use object_store::Error as E;
+        match error {
+            E::NotFound { .. } => {
+                InputError::Data(format!("file vanished while it was being read; run again: file={what}"))
+            }
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => InputError::Job(format!(
+                "access is refused; check the credentials in the environment and the rights on the path: \
+                 location={what}, detail={error}"
+            )),
+            _ => InputError::Unavailable(format!(
+                "the object store failed; try again, or check endpoint and credentials in the environment: \
+                 location={what}, detail={error}"
+            )),
+        }
+    }
+}
+
+impl From<InputError> for DataFusionError {
+    fn from(error: InputError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+/// `, nearest=name` for the known name most like `given`, or nothing when none is alike.
+pub(super) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let lower = given.to_lowercase();
+    known
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len().min(given.len()) / 3)
+        .min()
+        .map(|(_, name)| format!(", nearest={name}"))
+        .unwrap_or_default()
+}
+
+/// The store's own error inside another one, if that is the cause.
+pub(super) fn store_error(error: &DataFusionError) -> Option<&object_store::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<object_store::Error>() {
+            return Some(found);
+        }
+        if let Some(DataFusionError::ObjectStore(found)) = error.downcast_ref::<DataFusionError>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
