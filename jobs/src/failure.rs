@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::problem::JobError;
 use crate::publish::PublishError;
 use datafusion::common::DataFusionError;
+use lakecast_engine::tables::InputError;
 use std::error::Error;
 use std::fmt;
 
@@ -42,6 +43,16 @@ impl Failure {
     pub fn running(place: &str, error: &DataFusionError) -> Self {
         Self::new(exit_of(error), format!("{place}: {}", message_of(error)))
     }
+}
+
+/// An input table that cannot be opened or has changed.
+pub fn of_input(table: &str, error: &InputError) -> Failure {
+    let exit = match error {
+        InputError::Job(_) => Exit::Usage,
+        InputError::Unavailable(_) => Exit::Transient,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("table {table}: {}", chain(error)))
 }
 
 impl fmt::Display for Failure {

@@ -104,7 +104,7 @@ pub(crate) fn try_query(
         let context = session(options).map_err(|e| e.to_string())?;
         for (name, location) in tables {
             let spec = TableSpec::new(location.to_str().unwrap());
-            register(&context, name, &spec).await.map_err(|e| e.to_string())?;
+            register(&context, name, &spec, &options.stores).await.map_err(|e| e.to_string())?;
         }
         let frame = lakecast_engine::sql::sql(&context, sql).await.map_err(|e| e.to_string())?;
         frame.collect().await.map_err(|e| e.to_string())

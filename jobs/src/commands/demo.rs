@@ -4,7 +4,7 @@ use super::{job, means, print};
 use crate::cli::{DemoArgs, JobArgs, Resources};
 use crate::demo::{FoundRule, plot, rules_table, status_table};
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, of_input};
 use crate::generate::{GenerateOptions, LAST_DATE, PlantedRule, generate};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Float64Type;
@@ -67,11 +67,12 @@ struct View {
 
 impl View {
     async fn open(dir: &Path) -> Result<Self, Failure> {
-        let context = session(&SessionOptions::default()).map_err(|e| Failure::running("session", &e))?;
+        let options = SessionOptions::default();
+        let context = session(&options).map_err(|e| Failure::running("session", &e))?;
         for (name, below) in [("sales", "market/sales"), ("forecast", "lake/forecast"), ("rules", "lake/rules")] {
-            register(&context, name, &TableSpec::new(dir.join(below).display().to_string()))
+            register(&context, name, &TableSpec::new(dir.join(below).display().to_string()), &options.stores)
                 .await
-                .map_err(|e| Failure::new(Exit::Failed, format!("table {name}: {}", chain(&e))))?;
+                .map_err(|e| of_input(name, &e))?;
         }
         Ok(Self { context })
     }

@@ -3,7 +3,7 @@
 use super::print;
 use crate::cli::{SqlArgs, SqlFormat};
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, of_input};
 use crate::run::MEMORY_BYTES_DEFAULT;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::{csv, json, util::pretty};
@@ -31,9 +31,9 @@ pub(super) async fn sql(args: SqlArgs) -> Result<(), Failure> {
     };
     let context = session(&options).map_err(|e| Failure::running("session", &e))?;
     for (name, location) in &args.tables {
-        register(&context, name, &TableSpec::new(location))
+        register(&context, name, &TableSpec::new(location), &options.stores)
             .await
-            .map_err(|e| Failure::new(Exit::Failed, format!("table {name}: {}", chain(&e))))?;
+            .map_err(|e| of_input(name, &e))?;
     }
     let statements = engine_sql::statements(&context, &text).map_err(|e| Failure::planning("sql", &e))?;
     let mut first = true;

@@ -13,7 +13,7 @@ pub use report::Report;
 pub use stage::{groups, physical};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_input};
 use crate::job::Job;
 use crate::progress::Counters;
 use crate::publish::{self, DataFile, Publication};
@@ -53,6 +53,9 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
             None => Some(stage::stage(planned, means).await?),
         };
         staged.push(checkpoints);
+    }
+    for (name, table) in &prepared.inputs {
+        table.verify(&means.stores).await.map_err(|e| of_input(name, &e))?;
     }
     let mut tables = vec![];
     for (planned, checkpoints) in prepared.outputs.iter().zip(&staged) {

@@ -4,7 +4,7 @@
 
 use super::Means;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, of_input};
 use crate::job::{self, Job, Output};
 use crate::publish::{self, TableTarget};
 use chrono::NaiveDate;
@@ -76,9 +76,9 @@ async fn open_inputs(job: &Job, means: &Means) -> Result<BTreeMap<String, InputT
     let context = session(&options).map_err(|e| Failure::running("session", &e))?;
     let mut inputs = BTreeMap::new();
     for table in &job.tables {
-        let opened = tables::open(&spec_of(table), &table.name, &context.state(), &means.stores)
+        let opened = tables::open(&spec_of(table), &context.state(), &means.stores)
             .await
-            .map_err(|e| Failure::new(Exit::Failed, format!("table {}: {}", table.name, chain(&e))))?;
+            .map_err(|e| of_input(&table.name, &e))?;
         inputs.insert(table.name.clone(), opened);
     }
     Ok(inputs)
