@@ -19,7 +19,7 @@ fn quiet(options: &GenerateOptions) -> Generated {
     generate(options, &mut |_| {}).unwrap()
 }
 
-fn digest(root: &Path, generated: &Generated) -> String {
+fn digest(root: &Path, generated: &Generated) -> Vec<u8> {
     let mut hash = Sha256::new();
     for file in &generated.files {
         hash.update(file.path.as_bytes());
@@ -27,7 +27,7 @@ fn digest(root: &Path, generated: &Generated) -> String {
         assert_eq!(bytes.len() as u64, file.bytes, "{}", file.path);
         hash.update(bytes);
     }
-    format!("{:x}", hash.finalize())
+    hash.finalize().to_vec()
 }
 
 fn read(path: &Path) -> Vec<RecordBatch> {
