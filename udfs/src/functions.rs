@@ -11,7 +11,7 @@ use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
 /// Every group function, in the order in which `lakecast functions` prints them.
-pub const FUNCTIONS: &[&dyn GroupFunction] = &[];
+pub const FUNCTIONS: &[&dyn GroupFunction] = &[&crate::forecast::Forecast];
 
 /// A function from the rows of one group to rows.
 ///

@@ -1,0 +1,55 @@
+//! ETS(A,N,A), exponential smoothing with an additive season.  In: a series. Out: its level plus its season.
+
+use super::ets_ann::EtsAnn;
+use super::exponential_smoothing::fit;
+use super::{Buffers, Model, Path, Spread, intervals};
+
+/// ETS(A,N,A): a smoothed level plus a smoothed season, both additive, no trend.
+///
+/// | parameter | default | range | meaning |
+/// |---|---|---|---|
+/// | `season_length` | none | at least 2 | observations per season, m |
+///
+/// In: `y`, n >= 2 m + 3 finite values. Out: `horizon` means in the unit of `y`; variance of step h is
+/// sigma^2 (1 + alpha^2 (h - 1) + gamma k (2 alpha + gamma)), k the full seasons before h, sigma^2 = SSE / (n - m - 2)
+/// (`alpha`, `gamma`, the start level and m - 1 free start seasons count).
+/// `alpha` in (0.001, 0.999) and `gamma` below 1 - alpha by least squares of the one-step errors; start states are
+/// backcast. O(n) time, O(m) memory. Errors: none beyond those of [`super::forecast`].
+/// Source: Hyndman, Koehler, Ord & Snyder (2008), Forecasting with Exponential Smoothing, table 6.1, class 1.
+pub(super) struct EtsAna;
+
+impl Model for EtsAna {
+    fn name(&self) -> &'static str {
+        "ets_ana"
+    }
+
+    fn summary(&self) -> &'static str {
+        "ETS(A,N,A): exponential smoothing of level and additive season, alpha and gamma fitted"
+    }
+
+    fn source(&self) -> &'static str {
+        "Hyndman, Koehler, Ord & Snyder (2008), Forecasting with Exponential Smoothing, ch. 2 and table 6.1"
+    }
+
+    fn is_seasonal(&self) -> bool {
+        true
+    }
+
+    fn observations_min(&self, season_length: usize) -> usize {
+        2 * season_length + 3
+    }
+
+    fn simpler(&self) -> Option<&'static dyn Model> {
+        Some(&EtsAnn)
+    }
+
+    fn fit(&self, y: &[f64], season_length: usize, buffers: &mut Buffers, path: &mut Path) -> Spread {
+        let f = fit(y, season_length, buffers);
+        let variance = f.sse / (y.len() - season_length - 2) as f64;
+        for (t, mean) in path.mean.iter_mut().enumerate() {
+            *mean = f.level + buffers.season[(y.len() + t) % season_length];
+        }
+        intervals::class_1_deviations(variance, f.alpha, f.gamma, season_length, &mut path.deviation);
+        Spread::Known
+    }
+}

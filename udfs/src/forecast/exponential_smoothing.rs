@@ -1,0 +1,277 @@
+//! Exponential smoothing with additive errors, no trend, with or without an additive season: recursion and search.
+//!
+//! In: one series as a plain slice. Out: smoothing parameters, end states and the sum of squared one-step errors.
+//!
+//! The recursion of one candidate is bound by latency, so candidates run eight at a time over the same series: plain
+//! arrays that the compiler turns into vector registers, without branches and without reordering any sum. No
+//! transcendental function of the host is called, so the same series gives the same bits on every host.
+
+use super::Buffers;
+
+/// Candidates of one search round.
+pub(super) const LANES: usize = 8;
+
+/// Search rounds after the first; each evaluates [`LANES`] candidates around the best one known.
+const ROUNDS: usize = 5;
+
+/// How far the radius of the search shrinks after a round that found nothing better, and after one that did.
+const SHRINK: (f64, f64) = (0.35, 0.7);
+
+/// Where the search starts, as log odds of `alpha` and of `gamma / (1 - alpha)`: spread over the admissible region,
+/// denser at slow smoothing, where most series of retail demand end up.
+const START: [(f64, f64); LANES] =
+    [(-4.5, -5.5), (-4.0, -3.0), (-2.8, -4.5), (-2.0, -2.0), (-1.2, -5.0), (0.0, -3.0), (0.5, -0.5), (2.5, -4.0)];
+
+/// Eight directions of equal length; every second round takes them turned by half their angle.
+const RING: [[(f64, f64); LANES]; 2] = [
+    [(1.0, 0.0), (D8, D8), (0.0, 1.0), (-D8, D8), (-1.0, 0.0), (-D8, -D8), (0.0, -1.0), (D8, -D8)],
+    [(C16, S16), (S16, C16), (-S16, C16), (-C16, S16), (-C16, -S16), (-S16, -C16), (S16, -C16), (C16, -S16)],
+];
+const D8: f64 = std::f64::consts::FRAC_1_SQRT_2;
+const C16: f64 = 0.923_879_532_511_286_7;
+const S16: f64 = 0.382_683_432_365_089_8;
+
+/// Log odds beyond which the search does not go: `alpha` stays within about 0.001 and 0.999.
+const EDGE: f64 = 7.0;
+
+/// A fitted series. The seasonal end states stay in [`Buffers::season`], the one of time index `t` at `t % m`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fit {
+    /// Smoothing of the level, in (0, 1).
+    pub(super) alpha: f64,
+    /// Smoothing of the season, in (0, 1 - alpha); 0 without season.
+    pub(super) gamma: f64,
+    /// Level after the last observation.
+    pub(super) level: f64,
+    /// Sum of squared one-step errors.
+    pub(super) sse: f64,
+}
+
+/// The states of `L` candidates on their way through a series.
+#[derive(Clone, Copy)]
+struct Lanes<const L: usize> {
+    alpha: [f64; L],
+    gamma: [f64; L],
+    level: [f64; L],
+    sse: [f64; L],
+}
+
+impl<const L: usize> Lanes<L> {
+    /// One observation: error, level, and the season if there is one. The sum of errors only where it is wanted.
+    #[inline(always)]
+    fn step<const SCORE: bool>(&mut self, v: f64, season: Option<&mut [f64; L]>) {
+        let mut e = [0.0; L];
+        match season {
+            Some(s) => {
+                for k in 0..L {
+                    e[k] = (v - s[k]) - self.level[k];
+                    s[k] += self.gamma[k] * e[k];
+                }
+            }
+            None => {
+                for k in 0..L {
+                    e[k] = v - self.level[k];
+                }
+            }
+        }
+        for k in 0..L {
+            self.level[k] += self.alpha[k] * e[k];
+            if SCORE {
+                self.sse[k] += e[k] * e[k];
+            }
+        }
+    }
+
+    /// From the end of the series to its start, to find the states there.
+    fn backcast(&mut self, y: &[f64], seasons: &mut [[f64; L]]) {
+        if seasons.is_empty() {
+            y.iter().rev().for_each(|&v| self.step::<false>(v, None));
+            return;
+        }
+        for cycle in y.chunks(seasons.len()).rev() {
+            for (&v, s) in cycle.iter().zip(seasons.iter_mut()).rev() {
+                self.step::<false>(v, Some(s));
+            }
+        }
+    }
+
+    /// From the start to the end, adding up the squared errors.
+    fn forward(&mut self, y: &[f64], seasons: &mut [[f64; L]]) {
+        if seasons.is_empty() {
+            y.iter().for_each(|&v| self.step::<true>(v, None));
+            return;
+        }
+        for cycle in y.chunks(seasons.len()) {
+            for (&v, s) in cycle.iter().zip(seasons.iter_mut()) {
+                self.step::<true>(v, Some(s));
+            }
+        }
+    }
+}
+
+/// Fits `alpha` and, if `season_length` is above 1, `gamma` by least squares of the one-step errors.
+///
+/// `y`: at least one finite value, at least two seasons if there is a season. O(n) time, no allocation once the buffers
+/// have grown to the season length. The search is exact in bits for a series scaled by a power of two.
+pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit {
+    let m = if season_length > 1 { season_length } else { 0 };
+    let end = end_level(y, m);
+    profile(y, m, &mut buffers.profile);
+    buffers.season.clear();
+    buffers.season.resize(m, 0.0);
+    let mut best = Fit { alpha: 0.0, gamma: 0.0, level: end, sse: f64::INFINITY };
+    let (mut centre, mut radius) = ((0.0, 0.0), 1.6);
+    for round in 0..=ROUNDS {
+        let points = match round {
+            0 => START,
+            _ => RING[round % 2].map(|(dx, dy)| (edge(centre.0 + radius * dx), edge(centre.1 + radius * dy))),
+        };
+        let alpha = points.map(|p| share(p.0));
+        let gamma: [f64; LANES] = std::array::from_fn(|k| if m == 0 { 0.0 } else { (1.0 - alpha[k]) * share(points[k].1) });
+        buffers.lanes.clear();
+        buffers.lanes.extend(buffers.profile.iter().map(|&s| [s; LANES]));
+        let mut x = Lanes { alpha, gamma, level: [end; LANES], sse: [0.0; LANES] };
+        x.backcast(y, &mut buffers.lanes);
+        x.forward(y, &mut buffers.lanes);
+        let k = (0..LANES).fold(0, |best, k| if x.sse[k] < x.sse[best] { k } else { best });
+        if x.sse[k] < best.sse {
+            best = Fit { alpha: alpha[k], gamma: gamma[k], level: x.level[k], sse: x.sse[k] };
+            centre = points[k];
+            for (to, from) in buffers.season.iter_mut().zip(&buffers.lanes) {
+                *to = from[k];
+            }
+            radius *= if round == 0 { 1.0 } else { SHRINK.1 };
+        } else {
+            radius *= SHRINK.0;
+        }
+    }
+    best
+}
+
+/// The recursion from given start states with given parameters: what [`fit`] scores, for one candidate.
+#[cfg(test)]
+pub(super) fn run(y: &[f64], alpha: f64, gamma: f64, level: f64, season: &mut [f64], backcast: bool) -> Fit {
+    let mut one: Vec<[f64; 1]> = season.iter().map(|&s| [s]).collect();
+    let mut x = Lanes { alpha: [alpha], gamma: [gamma], level: [level], sse: [0.0] };
+    if backcast {
+        x.backcast(y, &mut one);
+    }
+    x.forward(y, &mut one);
+    season.iter_mut().zip(&one).for_each(|(to, from)| *to = from[0]);
+    Fit { alpha, gamma, level: x.level[0], sse: x.sse[0] }
+}
+
+fn edge(x: f64) -> f64 {
+    x.clamp(-EDGE, EDGE)
+}
+
+/// Log odds to a share in (0, 1), by (1 + x/1024)^1024 for the exponential: it only has to be smooth and rising, and
+/// multiplications round alike on every host.
+fn share(x: f64) -> f64 {
+    let mut odds = 1.0 + x / 1024.0;
+    for _ in 0..10 {
+        odds *= odds;
+    }
+    odds / (1.0 + odds)
+}
+
+/// Level at the end of the series, from which the backcast starts: the mean of the last season or of ten values.
+fn end_level(y: &[f64], m: usize) -> f64 {
+    let tail = &y[y.len() - y.len().min(if m > 0 { m } else { 10 })..];
+    tail.iter().sum::<f64>() / tail.len() as f64
+}
+
+/// Mean deviation of each phase from the centred moving average over one season, brought to sum zero.
+fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
+    out.clear();
+    out.resize(m, 0.0);
+    if m == 0 {
+        return;
+    }
+    // A window over an even season has no middle, so the mean of two neighbouring windows stands for it.
+    let even = m.is_multiple_of(2);
+    let half = m / 2;
+    let (mut sum, mut before) = (0.0, 0.0);
+    for first in 0..=y.len() - m {
+        // Sliding sums gather rounding errors: take each season's first one afresh.
+        let fresh = first % m == 0;
+        sum = if fresh { y[first..first + m].iter().sum() } else { sum + (y[first + m - 1] - y[first - 1]) };
+        let (middle, total) = if even { (first + half - 1, 0.5 * (before + sum)) } else { (first + half, sum) };
+        before = sum;
+        if !even || first > 0 {
+            out[middle % m] += y[middle] - total / m as f64;
+        }
+    }
+    let (lowest, windows) = if even { (half, y.len() - m) } else { (half, y.len() - m + 1) };
+    let mut sum = 0.0;
+    for (phase, s) in out.iter_mut().enumerate() {
+        // The windows' middles run from `lowest` on; phase i is among them every m steps.
+        let skipped = (phase + m - lowest) % m;
+        let count = windows.saturating_sub(skipped).div_ceil(m);
+        *s = if count > 0 { *s / count as f64 } else { 0.0 };
+        sum += *s;
+    }
+    let shift = sum / m as f64;
+    out.iter_mut().for_each(|s| *s -= shift);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_of_a_pure_season_on_a_line_is_that_season() {
+        for season in [vec![3.0, -1.0, -2.0], vec![1.0, -1.0], vec![4.0, 0.0, -1.0, -3.0], vec![5.0, -2.0, 1.0, 0.0, -4.0]] {
+            let m = season.len();
+            for n in 2 * m..4 * m + 2 {
+                let y: Vec<f64> = (0..n).map(|t| 10.0 + 0.5 * t as f64 + season[t % m]).collect();
+                let mut out = Vec::new();
+                profile(&y, m, &mut out);
+                let worst = out.iter().zip(&season).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(worst < 1e-12, "m={m} n={n} out={out:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_search_finds_what_a_dense_grid_finds() {
+        let y: Vec<f64> = (0..200).map(|t| noise(t) + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t as usize % 7] + (t as f64 / 40.0).floor()).collect();
+        let mut buffers = Buffers::default();
+        for m in [1, 7] {
+            let found = fit(&y, m, &mut buffers);
+            let mut least = f64::INFINITY;
+            for i in 1..100 {
+                for j in 0..if m == 1 { 1 } else { 100 } {
+                    let alpha = i as f64 / 100.0;
+                    let gamma = (1.0 - alpha) * j as f64 / 100.0;
+                    let season = if m == 1 { 0 } else { m };
+                    let mut states = Vec::new();
+                    profile(&y, season, &mut states);
+                    let level = end_level(&y, season);
+                    least = least.min(run(&y, alpha, gamma, level, &mut states, true).sse);
+                }
+            }
+            assert!(found.sse <= least * 1.001, "m={m} found={found:?} grid={least}");
+        }
+    }
+
+    /// Deterministic noise in [0, 4).
+    fn noise(t: u64) -> f64 {
+        let x = (t + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((x ^ (x >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f64 / (1u64 << 22) as f64
+    }
+
+    #[test]
+    fn the_recursion_is_shift_and_scale_equivariant_for_fixed_parameters() {
+        let y: Vec<f64> = (0..60).map(|t| noise(t) + (t % 5) as f64).collect();
+        let season = [1.0, -1.0, 0.5, 0.0, -0.5];
+        let mut plain = season;
+        let a = run(&y, 0.3, 0.2, 2.0, &mut plain, true);
+        let moved: Vec<f64> = y.iter().map(|v| 100.0 - 3.0 * v).collect();
+        let mut states = season.map(|s| -3.0 * s);
+        let b = run(&moved, 0.3, 0.2, 100.0 - 3.0 * 2.0, &mut states, true);
+        // Rounding alone differs: a few hundred operations at size 100.
+        assert!((b.level - (100.0 - 3.0 * a.level)).abs() < 1e-11 && (b.sse - 9.0 * a.sse).abs() < 1e-9 * a.sse);
+        assert!(states.iter().zip(&plain).all(|(b, a)| (b + 3.0 * a).abs() < 1e-11));
+    }
+}

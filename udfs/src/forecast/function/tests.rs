@@ -1,0 +1,367 @@
+//! `forecast` over record batches: each status, each kind of time, each argument.
+
+use super::*;
+use crate::functions::{FUNCTIONS, Unlimited};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{Float64Type, Int32Type, Schema, TimeUnit};
+use arrow::util::display::array_value_to_string;
+use serde_json::{Map, Value, json};
+
+/// Arguments of a call, with the rest at their defaults.
+fn args(given: Value) -> Result<Args> {
+    let Value::Object(given) = given else { return Args::check(&SIGNATURE, Map::new()) };
+    Args::check(&SIGNATURE, given)
+}
+
+fn batch(id: Option<&str>, time: ArrayRef, value: Vec<Option<f64>>) -> RecordBatch {
+    let schema = Schema::new(vec![
+        Field::new("sku", DataType::Utf8, true),
+        Field::new("ds", time.data_type().clone(), true),
+        Field::new("qty", DataType::Float64, true),
+    ]);
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![id; value.len()]));
+    RecordBatch::try_new(Arc::new(schema), vec![ids, time, Arc::new(Float64Array::from(value))]).unwrap()
+}
+
+fn bind(schema: Arc<Schema>, given: Value) -> Result<Arc<dyn BoundFunction>> {
+    Forecast.bind(&GroupSchema { schema, keys: 1, order: 1 }, &args(given)?)
+}
+
+/// Runs one series; gives the output columns by name.
+struct Series(RecordBatch, bool);
+
+fn run(rows: &RecordBatch, given: Value) -> Series {
+    let bound = bind(rows.schema(), given).unwrap();
+    let mut worker = bound.worker();
+    // In two pushes, as a series that crosses a batch boundary arrives.
+    let half = rows.num_rows() / 2;
+    if half > 0 {
+        worker.push(&rows.slice(0, half)).unwrap();
+    }
+    worker.push(&rows.slice(half, rows.num_rows() - half)).unwrap();
+    let outcome = worker.finish(&Unlimited).unwrap();
+    let columns = worker.take().unwrap();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(bound.output())), columns).unwrap();
+    assert_eq!(outcome.rows, batch.num_rows());
+    Series(batch, outcome.refused)
+}
+
+impl Series {
+    fn text(&self, column: &str, row: usize) -> String {
+        array_value_to_string(self.0.column_by_name(column).unwrap(), row).unwrap()
+    }
+
+    fn yhat(&self) -> Vec<f64> {
+        self.0.column_by_name("yhat").unwrap().as_primitive::<Float64Type>().values().to_vec()
+    }
+
+    /// The status of a series without forecast, after checking that its one row says nothing else.
+    fn refused(&self) -> (String, String) {
+        assert!(self.1);
+        assert_eq!(self.0.num_rows(), 1);
+        for (field, column) in self.0.schema().fields().iter().zip(self.0.columns()) {
+            let said = matches!(field.name().as_str(), "status" | "reason" | "cutoff");
+            assert!(said || column.is_null(0), "{} is not null", field.name());
+        }
+        (self.text("status", 0), self.text("reason", 0))
+    }
+
+    fn times(&self) -> Vec<String> {
+        (0..self.0.num_rows()).map(|row| self.text("ds", row)).collect()
+    }
+}
+
+fn dates(texts: &[&str]) -> ArrayRef {
+    cast(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef), &DataType::Date32).unwrap()
+}
+
+fn days(n: i32) -> ArrayRef {
+    Arc::new(Date32Array::from((20_000..20_000 + n).collect::<Vec<_>>()))
+}
+
+fn counting(n: usize) -> Vec<Option<f64>> {
+    (0..n).map(|t| Some((t % 7) as f64)).collect()
+}
+
+#[test]
+fn forecast_is_in_the_table_of_functions() {
+    assert!(FUNCTIONS.iter().any(|f| f.signature().name == "forecast"));
+}
+
+#[test]
+fn the_help_names_every_status_and_every_output_column() {
+    let statuses = SIGNATURE.output.iter().find(|o| o.name == "status").unwrap().meaning;
+    for status in super::super::Status::ALL {
+        assert!(statuses.split(|c: char| !c.is_ascii_lowercase() && c != '_').any(|s| s == status.name()), "{}", status.name());
+    }
+    let fields = bind(batch(None, days(1), counting(1)).schema(), json!({"horizon": 1, "level": [80]})).unwrap().output();
+    let documented: Vec<_> = SIGNATURE.output.iter().map(|o| o.name.replace("<time>", "ds").replace("<level>", "80")).skip(1).collect();
+    assert_eq!(fields.iter().map(|f| f.name().clone()).collect::<Vec<_>>(), documented);
+}
+
+#[test]
+fn a_daily_series_is_continued_day_by_day_with_bounds_about_its_mean() {
+    let out = run(&batch(Some("a"), days(35), counting(35)), json!({"horizon": 14, "season_length": 7, "level": [80, 95]}));
+    assert!(!out.1);
+    assert_eq!(out.0.num_rows(), 14);
+    assert_eq!(out.text("ds", 0), "2024-11-09");
+    assert_eq!(out.text("cutoff", 13), "2024-11-08");
+    assert_eq!((out.text("model", 0), out.text("status", 0)), ("ets_ana".into(), "ok".into()));
+    assert!(out.0.column_by_name("reason").unwrap().is_null(0));
+    assert_eq!(out.0.column_by_name("step").unwrap().as_primitive::<Int32Type>().values(), &(1..=14).collect::<Vec<i32>>()[..]);
+    for (t, y) in out.yhat().iter().enumerate() {
+        assert!((y - (t % 7) as f64).abs() < 1e-9, "step={t} yhat={y}");
+        let bound = |name: &str| out.0.column_by_name(name).unwrap().as_primitive::<Float64Type>().value(t);
+        assert!(bound("yhat_lower_95") <= bound("yhat_lower_80") && bound("yhat_lower_80") <= *y);
+        assert!(bound("yhat_upper_95") >= bound("yhat_upper_80") && bound("yhat_upper_80") >= *y);
+    }
+}
+
+#[test]
+fn each_fault_of_a_series_has_its_status_and_says_where() {
+    let value = |at: usize, v: Option<f64>| {
+        let mut values = counting(20);
+        values[at] = v;
+        values
+    };
+    let mut early = vec![None];
+    early.extend((20_000..20_019).map(Some));
+    let null_time: ArrayRef = Arc::new(Date32Array::from(early));
+    let twice = dates(&["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"]);
+    let gap = dates(&["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"]);
+    let cases: Vec<(RecordBatch, &str, &str)> = vec![
+        (batch(None, days(20), counting(20)), "null_id", "column=sku"),
+        (batch(Some("a"), null_time, counting(20)), "null_time", "position=1"),
+        (batch(Some("a"), days(20), value(3, None)), "null_value", "time=2024-10-08"),
+        (batch(Some("a"), days(20), value(15, Some(f64::NAN))), "not_finite", "time=2024-10-20, value=NaN"),
+        (batch(Some("a"), days(20), value(0, Some(f64::INFINITY))), "not_finite", "value=inf"),
+        (batch(Some("a"), twice, counting(4)), "duplicate_time", "time=2024-01-02"),
+        (batch(Some("a"), gap, counting(4)), "gap", "first_missing=2024-01-03, missing=2, step=1 day"),
+        (batch(Some("a"), dates(&["2024-01-01"]), counting(1)), "no_frequency", "set freq"),
+        (batch(Some("a"), dates(&["9999-12-29", "9999-12-30"]), counting(2)), "out_of_range", "step=2"),
+        (batch(Some("a"), Arc::new(Date32Array::from(vec![3_000_000, 3_000_001])), counting(2)), "out_of_range", "time=3000000"),
+        (batch(Some("a"), Arc::new(Int8Array::from(vec![125, 126])), counting(2)), "out_of_range", "step=2"),
+        (batch(Some("a"), Arc::new(UInt64Array::from(vec![1, u64::MAX])), counting(2)), "out_of_range", "position="),
+        (
+            batch(Some("a"), Arc::new(Int64Array::from(vec![i64::MIN, 0, i64::MAX])), counting(3)),
+            "mixed_frequency",
+            "first=-9223372036854775808",
+        ),
+        (batch(Some("a"), Arc::new(Int64Array::from(vec![1, 3, 6])), counting(3)), "mixed_frequency", "time=6, first=1, step=2"),
+        (
+            batch(Some("a"), dates(&["2024-01-01", "2024-02-01", "2024-03-01", "2024-03-15"]), counting(4)),
+            "mixed_frequency",
+            "step=14 day",
+        ),
+        (batch(Some("a"), days(3), vec![Some(-1.7e308), Some(1.7e308), Some(-1.7e308)]), "overflow", "step=1"),
+    ];
+    for (rows, status, part) in cases {
+        let out = run(&rows, json!({"horizon": 3, "level": [99]}));
+        let (found, reason) = out.refused();
+        assert!(found == status && reason.contains(part), "expected {status} with {part}, found {found}: {reason}");
+    }
+}
+
+#[test]
+fn a_short_series_goes_down_the_ladder_or_is_refused() {
+    let case = |n: i32, given: Value| run(&batch(Some("a"), days(n), counting(n as usize)), given);
+    let asked = json!({"horizon": 2, "season_length": 7, "model": "ets_ana", "freq": "D", "level": [80]});
+    for (n, model, reason) in [(16, "ets_ann", "ets_ana needs n>=17, has n=16"), (3, "naive", "ets_ana needs n>=17, has n=3")] {
+        let out = case(n, asked.clone());
+        assert_eq!((out.text("model", 0), out.text("status", 0), out.text("reason", 0)), (model.into(), "fallback".into(), reason.into()));
+    }
+    let out = case(1, asked);
+    assert_eq!(out.text("reason", 0), "ets_ana needs n>=17, has n=1; naive needs n>1 for an interval, has n=1");
+    assert!(out.0.column_by_name("yhat_lower_80").unwrap().is_null(0));
+    let (status, reason) = case(16, json!({"horizon": 2, "season_length": 7, "fallback": "no"})).refused();
+    assert_eq!((status.as_str(), reason.as_str()), ("too_short", "ets_ana needs n>=17, has n=16"));
+    let out = case(7, json!({"horizon": 2, "season_length": 7, "model": "seasonal_naive", "level": [80]}));
+    assert_eq!((out.text("model", 0), out.text("status", 0)), ("seasonal_naive".into(), "no_interval".into()));
+    let out = case(1, json!({"horizon": 2, "model": "naive", "freq": "day"}));
+    assert_eq!((out.text("status", 0), out.yhat()), ("ok".into(), vec![0.0, 0.0]));
+}
+
+#[test]
+fn gaps_are_filled_as_asked() {
+    let gap = dates(&["2024-01-01", "2024-01-02", "2024-01-05"]);
+    let values = vec![Some(1.0), Some(2.0), Some(5.0)];
+    for (fill, sse) in [("zero", [1.0, 4.0, 0.0, 25.0]), ("previous", [1.0, 0.0, 0.0, 9.0])] {
+        let out = run(&batch(Some("a"), Arc::clone(&gap), values.clone()), json!({"horizon": 1, "model": "naive", "fill": fill, "level": [68]}));
+        let upper = out.0.column_by_name("yhat_upper_68").unwrap().as_primitive::<Float64Type>().value(0);
+        let sigma = (sse.iter().sum::<f64>() / 4.0).sqrt();
+        assert!((upper - (5.0 + intervals::half_width(68) * sigma)).abs() < 1e-12, "{fill}");
+        assert_eq!(out.times(), ["2024-01-06"]);
+    }
+    let far: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 1_000_000_000_000]));
+    let (status, reason) = run(&batch(Some("a"), far, counting(3)), json!({"horizon": 1, "fill": "zero"})).refused();
+    assert!(status == "gap" && reason.contains("too many"), "{status}: {reason}");
+}
+
+#[test]
+fn the_calendar_goes_on_as_the_series_does() {
+    let cases: &[(&[&str], &str, &[&str])] = &[
+        (&["2023-11-01", "2023-12-01", "2024-01-01"], "auto", &["2024-02-01", "2024-03-01"]),
+        (&["2023-11-30", "2023-12-31", "2024-01-31"], "auto", &["2024-02-29", "2024-03-31"]),
+        (&["2023-12-30", "2024-01-30"], "auto", &["2024-02-29", "2024-03-30"]),
+        (&["2023-06-30", "2023-09-30"], "auto", &["2023-12-31", "2024-03-31"]),
+        (&["2022-02-28", "2023-02-28"], "auto", &["2024-02-28", "2025-02-28"]),
+        (&["2023-01-01", "2024-01-01"], "auto", &["2025-01-01", "2026-01-01"]),
+        (&["2024-01-01", "2024-01-08", "2024-01-15"], "auto", &["2024-01-22", "2024-01-29"]),
+        (&["2024-01-01", "2024-01-29", "2024-02-26"], "auto", &["2024-03-25", "2024-04-22"]),
+        (&["0001-01-01", "0001-01-02"], "auto", &["0001-01-03", "0001-01-04"]),
+        (&["2024-01-15"], "month", &["2024-02-15", "2024-03-15"]),
+        (&["2024-01-01"], "MS", &["2024-02-01", "2024-03-01"]),
+        (&["2024-01-31"], "ME", &["2024-02-29", "2024-03-31"]),
+        (&["2024-01-31"], "QE", &["2024-04-30", "2024-07-31"]),
+        (&["2024-01-01"], "2YS", &["2026-01-01", "2028-01-01"]),
+        (&["2024-01-01"], "week", &["2024-01-08", "2024-01-15"]),
+    ];
+    for (times, freq, next) in cases {
+        let out = run(&batch(Some("a"), dates(times), counting(times.len())), json!({"horizon": 2, "freq": freq}));
+        assert_eq!(out.times(), *next, "{times:?} {freq}");
+    }
+    let (status, reason) = run(&batch(Some("a"), dates(&["2024-01-02"]), counting(1)), json!({"horizon": 2, "freq": "MS"})).refused();
+    assert!(status == "mixed_frequency" && reason.contains("time=2024-01-02"), "{status}: {reason}");
+}
+
+#[test]
+fn timestamps_keep_their_type_and_zone_and_days_follow_the_local_clock() {
+    let hours: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, 3_600_000_000, 7_200_000_000]));
+    let out = run(&batch(Some("a"), hours, counting(3)), json!({"horizon": 2}));
+    assert_eq!(out.times(), ["1970-01-01T03:00:00", "1970-01-01T04:00:00"]);
+    let zoned: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![0, 86_400_000_000_000]).with_timezone("+02:00"));
+    let out = run(&batch(Some("a"), zoned, counting(2)), json!({"horizon": 1, "freq": "D"}));
+    assert_eq!(out.0.column(0).data_type(), &DataType::Timestamp(TimeUnit::Nanosecond, Some("+02:00".into())));
+    assert_eq!(out.times(), ["1970-01-03T02:00:00+02:00"]);
+    let quarter: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0]));
+    let out = run(&batch(Some("a"), quarter, counting(1)), json!({"horizon": 1, "freq": "15min"}));
+    assert_eq!(out.times(), ["1970-01-01T00:15:00"]);
+    let last: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![i64::MAX - 1, i64::MAX]));
+    assert_eq!(run(&batch(Some("a"), last, counting(2)), json!({"horizon": 1})).refused().0, "out_of_range");
+    // Named zones need arrow's `chrono-tz`, which the engine's build has and this crate's own does not.
+    let berlin = DataType::Timestamp(TimeUnit::Second, Some("Europe/Berlin".into()));
+    if Clock::new(&berlin).is_ok() {
+        // Midnights about the change of 31 March 2024, which has 23 hours.
+        let midnights: ArrayRef = Arc::new(Int64Array::from(vec![1_711_666_800, 1_711_753_200, 1_711_839_600]));
+        let out = run(&batch(Some("a"), cast(&midnights, &berlin).unwrap(), counting(3)), json!({"horizon": 2}));
+        assert_eq!(out.times(), ["2024-04-01T00:00:00+02:00", "2024-04-02T00:00:00+02:00"]);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused_when_bound_and_say_what_is_allowed() {
+    let daily = batch(Some("a"), days(3), counting(3)).schema();
+    let steps = batch(Some("a"), Arc::new(Int64Array::from(vec![1])), counting(1)).schema();
+    let cases = [
+        (&daily, json!({}), "name=horizon"),
+        (&daily, json!({"horizon": 0}), "whole number from 1 to 10000"),
+        (&daily, json!({"horizon": 1, "modle": "naive"}), "did you mean `model`?"),
+        (&daily, json!({"horizon": 1, "model": "ets_anna"}), "did you mean 'ets_ann"),
+        (&daily, json!({"horizon": 1, "model": "ets_ana"}), "at least 2 with model 'ets_ana'"),
+        (&daily, json!({"horizon": 1, "level": [0]}), "1 to 99"),
+        (&daily, json!({"horizon": 1, "fill": "none"}), "zero"),
+        (&daily, json!({"horizon": 1, "freq": "dayz"}), "did you mean 'days'?"),
+        (&daily, json!({"horizon": 1, "freq": ""}), "it is empty"),
+        (&daily, json!({"horizon": 1, "freq": "0D"}), "at least 1"),
+        (&daily, json!({"horizon": 1, "freq": "99999999999999999999D"}), "whole number"),
+        (&daily, json!({"horizon": 1, "freq": "9999999D"}), "too large"),
+        (&daily, json!({"horizon": 1, "freq": "7"}), "integer column"),
+        (&daily, json!({"horizon": 1, "freq": "h"}), "a date has no time of day"),
+        (&steps, json!({"horizon": 1, "freq": "D"}), "no calendar"),
+    ];
+    for (schema, given, part) in cases {
+        let error = bind(Arc::clone(schema), given.clone()).err().map(|e| (matches!(e, Error::Argument(_)), e.to_string()));
+        assert!(error.as_ref().is_some_and(|(argument, text)| *argument && text.contains(part)), "{given}: {error:?}");
+    }
+}
+
+#[test]
+fn an_id_named_like_an_output_column_is_refused() {
+    let schema = Schema::new(vec![
+        Field::new("model", DataType::Utf8, true),
+        Field::new("ds", DataType::Int64, true),
+        Field::new("qty", DataType::Float64, true),
+    ]);
+    let error = bind(Arc::new(schema), json!({"horizon": 1})).err().map(|e| e.to_string());
+    assert!(error.as_ref().is_some_and(|e| e.contains("name=model")), "{error:?}");
+}
+
+#[test]
+fn one_worker_gives_the_same_rows_for_a_series_whatever_came_before() {
+    let good = batch(Some("a"), days(40), counting(40));
+    let given = json!({"horizon": 5, "season_length": 7, "level": [80]});
+    let alone = run(&good, given.clone()).0;
+    let bound = bind(good.schema(), given).unwrap();
+    let mut worker = bound.worker();
+    for bad in [batch(None, days(9), counting(9)), batch(Some("b"), days(400), counting(400)), batch(Some("c"), days(3), vec![None; 3])] {
+        worker.push(&bad).unwrap();
+        worker.finish(&Unlimited).unwrap();
+    }
+    assert!(worker.memory_bytes() > 8 * 800);
+    worker.take().unwrap();
+    worker.push(&good).unwrap();
+    worker.finish(&Unlimited).unwrap();
+    let after = RecordBatch::try_new(Arc::new(Schema::new(bound.output())), worker.take().unwrap()).unwrap();
+    assert_eq!(alone, after);
+}
+
+#[test]
+fn a_panicking_model_costs_its_series_alone() {
+    struct Broken;
+    impl Model for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+        fn summary(&self) -> &'static str {
+            ""
+        }
+        fn source(&self) -> &'static str {
+            ""
+        }
+        fn is_seasonal(&self) -> bool {
+            false
+        }
+        fn observations_min(&self, _: usize) -> usize {
+            1
+        }
+        fn simpler(&self) -> Option<&'static dyn Model> {
+            None
+        }
+        fn fit(&self, _: &[f64], _: usize, _: &mut crate::forecast::Buffers, _: &mut crate::forecast::Path) -> crate::forecast::Spread {
+            panic!("division by zero of 1")
+        }
+    }
+    let rows = batch(Some("a"), days(9), counting(9));
+    let plan = Plan {
+        clock: Clock::new(&DataType::Date32).unwrap(),
+        keys: 1,
+        horizon: 2,
+        season_length: 1,
+        frequency: Frequency::Auto,
+        model: &Broken,
+        levels: vec![],
+        fill: Fill::Error,
+        fallback: true,
+    };
+    let mut worker = Worker::new(Arc::new(plan));
+    for _ in 0..2 {
+        worker.push(&rows).unwrap();
+        assert!(worker.finish(&Unlimited).unwrap().refused);
+    }
+    let columns = worker.take().unwrap();
+    assert_eq!(array_value_to_string(&columns[5], 1).unwrap(), "bug");
+    assert!(array_value_to_string(&columns[6], 1).unwrap().contains("division by zero of 1"));
+}
+
+#[test]
+fn rows_out_of_order_are_a_bug_of_ours_not_of_the_series() {
+    let rows = batch(Some("a"), dates(&["2024-01-02", "2024-01-01"]), counting(2));
+    let bound = bind(rows.schema(), json!({"horizon": 1})).unwrap();
+    let mut worker = bound.worker();
+    worker.push(&rows).unwrap();
+    assert!(matches!(worker.finish(&Unlimited), Err(Error::Bug(_))));
+}

@@ -1,0 +1,90 @@
+//! Output rows of `forecast`, built column by column.
+//!
+//! In: forecasts and refusals. Out: arrow arrays in the order of the function's output columns.
+
+use super::calendar::Clock;
+use super::status::Status;
+use crate::error::Result;
+use arrow::array::{Array, ArrayRef, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
+use std::sync::Arc;
+
+/// Builders of the columns after the keys.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    time: Int64Builder,
+    step: Int32Builder,
+    yhat: Float64Builder,
+    bounds: Vec<Float64Builder>,
+    model: StringBuilder,
+    cutoff: Int64Builder,
+    status: StringBuilder,
+    reason: StringBuilder,
+    rows: usize,
+}
+
+/// What all rows of one series share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict<'a> {
+    pub(super) model: Option<&'static str>,
+    pub(super) cutoff: Option<i64>,
+    pub(super) status: Status,
+    pub(super) reason: Option<&'a str>,
+}
+
+impl Rows {
+    /// Builders for so many levels.
+    pub(super) fn new(levels: usize) -> Self {
+        let mut rows = Self::default();
+        rows.bounds.resize_with(2 * levels, Float64Builder::new);
+        rows
+    }
+
+    /// One row of a forecast; `bounds` are lower and upper of each level.
+    pub(super) fn forecast(&mut self, time: i64, step: i32, yhat: f64, bounds: impl Iterator<Item = Option<f64>>, verdict: Verdict) {
+        self.time.append_value(time);
+        self.step.append_value(step);
+        self.yhat.append_value(yhat);
+        for (builder, bound) in self.bounds.iter_mut().zip(bounds) {
+            builder.append_option(bound);
+        }
+        self.verdict(verdict);
+    }
+
+    /// The one row of a series without forecast.
+    pub(super) fn refusal(&mut self, verdict: Verdict) {
+        self.time.append_null();
+        self.step.append_null();
+        self.yhat.append_null();
+        self.bounds.iter_mut().for_each(Float64Builder::append_null);
+        self.verdict(verdict);
+    }
+
+    fn verdict(&mut self, verdict: Verdict) {
+        self.model.append_option(verdict.model);
+        self.cutoff.append_option(verdict.cutoff);
+        self.status.append_value(verdict.status.name());
+        self.reason.append_option(verdict.reason);
+        self.rows += 1;
+    }
+
+    /// Takes the rows built so far; the times become the clock's type.
+    pub(super) fn take(&mut self, clock: &Clock) -> Result<Vec<ArrayRef>> {
+        self.rows = 0;
+        let mut columns: Vec<ArrayRef> =
+            vec![clock.column(self.time.finish())?, Arc::new(self.step.finish()), Arc::new(self.yhat.finish())];
+        columns.extend(self.bounds.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.push(Arc::new(self.model.finish()));
+        columns.push(clock.column(self.cutoff.finish())?);
+        columns.push(Arc::new(self.status.finish()));
+        columns.push(Arc::new(self.reason.finish()));
+        debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
+        Ok(columns)
+    }
+
+    /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let texts = self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
+        let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 3 * 4 + 2;
+        2 * (self.rows * row + texts)
+    }
+}

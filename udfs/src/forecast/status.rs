@@ -1,0 +1,101 @@
+//! What became of a series: the `status` and `reason` columns.
+//!
+//! In: what a check or a model found. Out: a stable name for programs and a sentence for people.
+
+/// The value of the `status` column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Forecast by the model asked for.
+    Ok,
+    /// Forecast by a simpler model, because the series is too short for the one asked for.
+    Fallback,
+    /// Forecast, but the bounds are null: too few observations tell how far values stray.
+    NoInterval,
+    /// The id, or a part of it, is null.
+    NullId,
+    /// A time is null.
+    NullTime,
+    /// A value is null.
+    NullValue,
+    /// A value is NaN or infinite.
+    NotFinite,
+    /// A time occurs twice.
+    DuplicateTime,
+    /// A time of the calendar is missing, and `fill` is `'error'`.
+    Gap,
+    /// A time does not lie on the calendar of the others.
+    MixedFrequency,
+    /// One observation tells no frequency, and `freq` is `'auto'`.
+    NoFrequency,
+    /// A time lies outside the years 1 to 9999 or the range of its type.
+    OutOfRange,
+    /// The forecast lies outside the range of a 64-bit float.
+    Overflow,
+    /// Fewer observations than the model needs, and `fallback` is `'no'`.
+    TooShort,
+    /// A fault of lakecast itself.
+    Bug,
+}
+
+impl Status {
+    /// Every status: first those of a forecast, then those of a refusal.
+    pub const ALL: &[Self] = &[
+        Self::Ok,
+        Self::Fallback,
+        Self::NoInterval,
+        Self::NullId,
+        Self::NullTime,
+        Self::NullValue,
+        Self::NotFinite,
+        Self::DuplicateTime,
+        Self::Gap,
+        Self::MixedFrequency,
+        Self::NoFrequency,
+        Self::OutOfRange,
+        Self::Overflow,
+        Self::TooShort,
+        Self::Bug,
+    ];
+
+    /// As in the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fallback => "fallback",
+            Self::NoInterval => "no_interval",
+            Self::NullId => "null_id",
+            Self::NullTime => "null_time",
+            Self::NullValue => "null_value",
+            Self::NotFinite => "not_finite",
+            Self::DuplicateTime => "duplicate_time",
+            Self::Gap => "gap",
+            Self::MixedFrequency => "mixed_frequency",
+            Self::NoFrequency => "no_frequency",
+            Self::OutOfRange => "out_of_range",
+            Self::Overflow => "overflow",
+            Self::TooShort => "too_short",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// Why a series has no forecast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind, for programs.
+    pub status: Status,
+    /// The sentence, for people: what, where, what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal of that kind.
+    pub fn new(status: Status, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+
+    /// The refusal of a model that needs more observations.
+    pub fn too_short(model: &str, least: usize, n: usize) -> Self {
+        Self::new(Status::TooShort, format!("{model} needs n>={least}, has n={n}"))
+    }
+}
