@@ -4,6 +4,7 @@
 //! a new function is one file and one line in [`FUNCTIONS`].
 
 use crate::args::Args;
+use crate::baskets;
 use crate::error::Result;
 use crate::signature::Signature;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -11,7 +12,8 @@ use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
 /// Every group function, in the order in which `lakecast functions` prints them.
-pub const FUNCTIONS: &[&dyn GroupFunction] = &[];
+pub const FUNCTIONS: &[&dyn GroupFunction] =
+    &[&baskets::BasketPrefixes, &baskets::MineShard, &baskets::DeriveRules];
 
 /// A function from the rows of one group to rows.
 ///
