@@ -4,14 +4,23 @@
 //! a new function is one file and one line in [`FUNCTIONS`].
 
 use crate::args::Args;
+use crate::baskets;
 use crate::error::Result;
+use crate::forecast;
 use crate::signature::Signature;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
 /// Every group function, in the order in which `lakecast functions` prints them.
-pub const FUNCTIONS: &[&dyn GroupFunction] = &[&crate::forecast::Forecast];
+// One a line, so that a function is a line.
+#[rustfmt::skip]
+pub const FUNCTIONS: &[&dyn GroupFunction] = &[
+    &forecast::Forecast,
+    &baskets::BasketPrefixes,
+    &baskets::MineShard,
+    &baskets::DeriveRules,
+];
 
 /// A function from the rows of one group to rows.
 ///

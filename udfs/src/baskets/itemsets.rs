@@ -1,0 +1,194 @@
+//! Mined itemsets in one flat arena.  In: a path of items, its perfect extensions, a count. Out: list offsets and codes.
+
+use crate::error::{Error, Result};
+use crate::functions::GroupContext;
+
+/// Itemsets that one Arrow list array can hold: its offsets are 32 bits wide.
+const CAPACITY: usize = i32::MAX as usize;
+
+/// Itemsets of one shard, in the order in which they were found, laid out like an Arrow list array.
+#[derive(Debug)]
+pub struct Itemsets {
+    /// Items of all itemsets, one after the other, ascending within an itemset.
+    pub codes: Vec<u32>,
+    /// Where each itemset ends in `codes`; starts with 0, so that itemset `i` is `offsets[i]..offsets[i + 1]`.
+    pub offsets: Vec<i32>,
+    /// Baskets that hold the itemset.
+    pub counts: Vec<i64>,
+    max_len: usize,
+}
+
+impl Itemsets {
+    /// An empty arena for itemsets of at most `max_len` items.
+    pub fn new(max_len: usize) -> Self {
+        Self { codes: Vec::new(), offsets: vec![0], counts: Vec::new(), max_len }
+    }
+
+    /// Itemsets held.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// The most items that an itemset may have.
+    pub fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    /// Items of itemset `i`.
+    pub fn items(&self, i: usize) -> &[u32] {
+        &self.codes[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+
+    /// Bytes held.
+    pub fn memory_bytes(&self) -> usize {
+        self.codes.capacity() * 4 + self.offsets.capacity() * 4 + self.counts.capacity() * 8
+    }
+
+    /// Writes `path` joined with every subset of `perfect` (items that all its baskets hold) that keeps to `max_len`.
+    ///
+    /// `held` are the caller's bytes beside this arena, for the reservation.
+    /// Errors: `Limit` before anything is written if there are more itemsets than a shard can hold, and if the memory
+    /// pool is exhausted.
+    pub fn emit(
+        &mut self,
+        path: &[u32],
+        perfect: &[u32],
+        count: u64,
+        held: usize,
+        context: &dyn GroupContext,
+    ) -> Result<()> {
+        let length = path.len() + perfect.len();
+        if length > 31 && implied(length, self.max_len) > CAPACITY as u128 {
+            return Err(too_many(&format!("one of them has {length} items, and all its subsets are frequent too")));
+        }
+        let subsets = subsets(perfect.len(), self.max_len - path.len());
+        let codes = subsets.saturating_mul(length.min(self.max_len));
+        self.room(codes, subsets, held, context)?;
+        let first = self.counts.len();
+        self.codes.extend_from_slice(path);
+        let start = self.codes.len() - path.len();
+        self.codes[start..].sort_unstable();
+        self.close(count)?;
+        for &item in perfect {
+            for i in first..self.counts.len() {
+                let (from, to) = (self.offsets[i] as usize, self.offsets[i + 1] as usize);
+                if to - from < self.max_len {
+                    let at = from + self.codes[from..to].partition_point(|&c| c < item);
+                    self.codes.extend_from_within(from..at);
+                    self.codes.push(item);
+                    self.codes.extend_from_within(at..to);
+                    self.close(count)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, count: u64) -> Result<()> {
+        let end = i32::try_from(self.codes.len())
+            .map_err(|_| too_many(&format!("{} itemsets were found before the end", self.counts.len())))?;
+        self.offsets.push(end);
+        self.counts.push(count as i64);
+        Ok(())
+    }
+
+    /// Makes room, asking the pool before memory grows.
+    fn room(&mut self, codes: usize, itemsets: usize, held: usize, context: &dyn GroupContext) -> Result<()> {
+        let grow = |len: usize, capacity: usize, more: usize| {
+            if len.saturating_add(more) <= capacity { capacity } else { (capacity * 2).max(len.saturating_add(more)) }
+        };
+        let codes = grow(self.codes.len(), self.codes.capacity(), codes.min(CAPACITY));
+        let itemsets = grow(self.counts.len(), self.counts.capacity(), itemsets.min(CAPACITY));
+        if codes > self.codes.capacity() || itemsets > self.counts.capacity() {
+            let bytes = codes.saturating_mul(4).saturating_add(itemsets.saturating_mul(12));
+            context.reserve(held.saturating_add(bytes)).map_err(|e| match e {
+                Error::Limit(m) => too_many(&format!("{} itemsets were found before memory ran out: {m}", self.len())),
+                other => other,
+            })?;
+            self.codes.reserve_exact(codes - self.codes.len());
+            self.counts.reserve_exact(itemsets - self.counts.len());
+            self.offsets.reserve_exact(itemsets + 1 - self.offsets.len());
+        }
+        Ok(())
+    }
+}
+
+/// The error for an explosion of itemsets, with its remedy.
+pub fn too_many(why: &str) -> Error {
+    Error::Limit(format!("too many frequent itemsets: raise min_support or set a smaller max_len: {why}"))
+}
+
+/// Subsets with at most `room` items of a set of `n` items, the empty one included; saturates.
+fn subsets(n: usize, room: usize) -> usize {
+    usize::try_from(choose_up_to(n, room)).unwrap_or(usize::MAX)
+}
+
+/// Frequent itemsets of one shard that a frequent itemset of `length` items implies: all its subsets that keep its
+/// rarest item, of at most `max_len` items; saturates.
+fn implied(length: usize, max_len: usize) -> u128 {
+    choose_up_to(length - 1, max_len - 1)
+}
+
+fn choose_up_to(n: usize, most: usize) -> u128 {
+    let (mut term, mut sum) = (1u128, 1u128);
+    for k in 1..=most.min(n) {
+        term = match term.checked_mul((n - k + 1) as u128) {
+            Some(product) => product / k as u128,
+            None => return u128::MAX,
+        };
+        sum = sum.saturating_add(term);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::Unlimited;
+
+    fn listing(sets: &Itemsets) -> Vec<Vec<u32>> {
+        let mut all: Vec<_> = (0..sets.len()).map(|i| sets.items(i).to_vec()).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn perfect_extensions_come_out_as_all_their_subsets_in_ascending_order() {
+        let mut sets = Itemsets::new(usize::MAX);
+        sets.emit(&[5, 2], &[9, 1, 3], 7, 0, &Unlimited).unwrap();
+        let expected: Vec<&[u32]> =
+            vec![&[1, 2, 3, 5], &[1, 2, 3, 5, 9], &[1, 2, 5], &[1, 2, 5, 9], &[2, 3, 5], &[2, 3, 5, 9], &[2, 5], &[2, 5, 9]];
+        assert_eq!(listing(&sets), expected);
+        assert!(sets.counts.iter().all(|&n| n == 7));
+    }
+
+    #[test]
+    fn max_len_cuts_the_subsets() {
+        let mut sets = Itemsets::new(2);
+        sets.emit(&[5], &[9, 1, 3], 7, 0, &Unlimited).unwrap();
+        assert_eq!(listing(&sets), vec![vec![1, 5], vec![3, 5], vec![5], vec![5, 9]]);
+    }
+
+    #[test]
+    fn an_explosion_is_refused_before_it_is_written() {
+        let many: Vec<u32> = (1..100_000).collect();
+        let refused = Itemsets::new(usize::MAX).emit(&[0], &many, 1, 0, &Unlimited).unwrap_err().to_string();
+        assert!(refused.contains("raise min_support") && refused.contains("100000 items"), "{refused}");
+        assert!(Itemsets::new(3).emit(&[0], &many, 1, 0, &Unlimited).is_err());
+        let mut pairs = Itemsets::new(2);
+        pairs.emit(&[0], &many, 1, 0, &Unlimited).unwrap();
+        assert_eq!(pairs.len(), 100_000);
+    }
+
+    #[test]
+    fn sums_of_binomials_are_exact_and_saturate() {
+        assert_eq!(choose_up_to(5, 2), 16);
+        assert_eq!(choose_up_to(40, 40), 1 << 40);
+        assert_eq!(choose_up_to(100_000, 50_000), u128::MAX);
+    }
+}
