@@ -122,7 +122,7 @@ fn min_count_sql(call: &Call) -> Result<String> {
 
 fn itemsets(call: &Call) -> Result<String> {
     Ok(format!(
-        "{} SELECT m.itemset, m.len AS length, CAST(m.n AS DOUBLE) / CAST(t.n_baskets AS DOUBLE) AS support, m.n, t.n_baskets
+        "{} SELECT m.itemset, m.len, CAST(m.n AS DOUBLE) / CAST(t.n_baskets AS DOUBLE) AS support, m.n, t.n_baskets
          FROM lc_total AS t CROSS JOIN lc_mined AS m",
         passes(call)?
     ))

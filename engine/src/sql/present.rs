@@ -51,7 +51,7 @@ impl ScalarUDFImpl for Present {
                 other => format!("{other:?}"),
             };
             return exec_err!(
-                "a basket line has no {name}: lines={nulls} of {} in this batch, filter them in a subquery, `WHERE {name} IS NOT NULL`",
+                "null {name} in basket lines: lines={nulls} of {} in this batch, filter them in a subquery, `WHERE {name} IS NOT NULL`",
                 args.number_rows
             );
         }

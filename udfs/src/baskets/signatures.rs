@@ -79,8 +79,10 @@ pub static FREQUENT_ITEMSETS: Signature = Signature {
     params: &[MIN_SUPPORT, MAX_LEN, SHARDS],
     output: &[
         Output { name: "itemset", kind: "list of the item's type", meaning: "items, ascending" },
-        Output { name: "n", kind: "BIGINT", meaning: "baskets that hold all of them" },
         Output { name: "len", kind: "INTEGER", meaning: "number of items" },
+        Output { name: "support", kind: "DOUBLE", meaning: "share of all baskets that hold all of them, 0 to 1" },
+        Output { name: "n", kind: "BIGINT", meaning: "baskets that hold all of them" },
+        Output { name: "n_baskets", kind: "BIGINT", meaning: "baskets in all" },
     ],
 };
 
