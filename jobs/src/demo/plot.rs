@@ -21,7 +21,7 @@ struct Column {
 ///
 /// `width` (at least 16) and `height` (at least 2) are characters, the line of captions below not counted; smaller values
 /// are an error of the caller and give the message as text. One column is one step, or several when the forecast would
-/// fill more than half of the width: then the caption says how many. `lower` and `upper` may be empty (no interval);
+/// fill more than half of the width: then the line below says how many. `lower` and `upper` may be empty (no interval);
 /// values that are not finite are left blank. Trailing blanks are cut. Without any finite value the text says so.
 pub fn plot(history: &[f64], forecast: &[f64], lower: &[f64], upper: &[f64], width: usize, height: usize) -> String {
     if width < SIZE_MIN.0 || height < SIZE_MIN.1 {
@@ -59,7 +59,7 @@ pub fn plot(history: &[f64], forecast: &[f64], lower: &[f64], upper: &[f64], wid
         text.push_str(row.trim_end());
         text.push('\n');
     }
-    text.push_str(&caption(past.len() * steps, forecast.len(), steps));
+    text.push_str(&caption(past.len() * steps, forecast.len(), steps, !upper.is_empty()));
     text
 }
 
@@ -114,9 +114,10 @@ fn scale_label(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn caption(past: usize, future: usize, steps: usize) -> String {
-    let per_column = if steps == 1 { String::new() } else { format!(", a column is {steps} steps") };
-    format!("{:SCALE$}last {past} steps │ forecast of {future}{per_column}\n", "")
+fn caption(past: usize, future: usize, steps: usize, with_interval: bool) -> String {
+    let interval = if with_interval { ", ░ interval" } else { "" };
+    let per_column = if steps == 1 { String::new() } else { format!(", {steps} steps a column") };
+    format!("{:SCALE$}█ last {past} steps │ ● forecast of {future}{interval}{per_column}\n", "")
 }
 
 #[cfg(test)]
@@ -131,7 +132,7 @@ mod tests {
             "        ┤   █│●░",
             "        ┤  ██│░░",
             "      0 ┤ ███│",
-            "         last 4 steps │ forecast of 2",
+            "         █ last 4 steps │ ● forecast of 2, ░ interval",
             "",
         ];
         // The second forecast is on the border of the upper two lines, and belongs to the one that begins with it.
@@ -142,7 +143,7 @@ mod tests {
     fn bars_grow_by_eighths() {
         let history: Vec<f64> = (0..=8).map(f64::from).collect();
         let text = plot(&history, &[16.0], &[], &[], 30, 2);
-        let want = ["     16 ┤         │●", "      0 ┤ ▁▂▃▄▅▆▇█│", "         last 9 steps │ forecast of 1", ""];
+        let want = ["     16 ┤         │●", "      0 ┤ ▁▂▃▄▅▆▇█│", "         █ last 9 steps │ ● forecast of 1", ""];
         assert_eq!(text, want.join("\n"));
     }
 
@@ -156,7 +157,7 @@ mod tests {
             assert_eq!(lines.len(), 7);
             assert!(lines[..6].iter().all(|line| line.chars().count() <= width), "{text}");
         }
-        assert!(plot(&history, &vec![3.0; 200], &[], &[], 80, 6).contains("forecast of 200, a column is 6 steps"));
+        assert!(plot(&history, &vec![3.0; 200], &[], &[], 80, 6).contains("● forecast of 200, 6 steps a column"));
     }
 
     #[test]

@@ -11,8 +11,11 @@ use super::calendar::date32;
 use super::random::{Purpose, Stream};
 use super::{GenerateOptions, Result};
 
-/// Departments, their categories with a noun for names, and the median price of a category.
-const DEPARTMENTS: &[(&str, [(&str, &str, f64); 4])] = &[
+/// A category, the noun in the names of its items, and their median price.
+type Category = (&'static str, &'static str, f64);
+
+/// Departments and their categories.
+const DEPARTMENTS: &[(&str, [Category; 4])] = &[
     (
         "grocery",
         [("pasta", "Pasta", 2.2), ("coffee", "Coffee", 7.5), ("snacks", "Crisps", 2.8), ("drinks", "Juice", 3.1)],

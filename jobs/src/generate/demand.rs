@@ -143,6 +143,15 @@ impl Pattern {
         }
     }
 
+    /// Expected demand of a day before trend and life.
+    fn expected(&self, day: &Day, cut: f64) -> f64 {
+        let (cosine, sine) = day.season;
+        let year = 1.0 + self.year.0 * cosine + self.year.1 * sine;
+        let event = (1.0 + self.event_sensitivity * (day.factor - 1.0)).max(0.05);
+        let promotion = if cut > 0.0 { libm::pow(1.0 - cut, -self.elasticity) } else { 1.0 };
+        self.base * self.week[day.weekday] * year * event * promotion
+    }
+
     fn quantity(&self, class: DemandClass, expected: f64, stream: &mut Stream) -> i32 {
         match class {
             DemandClass::Smooth | DemandClass::Erratic => stream.negative_binomial(expected, self.shape),
@@ -199,6 +208,24 @@ impl Stock {
     }
 }
 
+/// What becomes of the demands of a series, for its class.
+#[derive(Default)]
+struct Demands {
+    count: u64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Demands {
+    fn add(&mut self, quantity: i32) {
+        if quantity > 0 {
+            self.count += 1;
+            self.sum += f64::from(quantity);
+            self.squares += f64::from(quantity) * f64::from(quantity);
+        }
+    }
+}
+
 /// Appends all rows of one item and says which class the drawn series turned out to be.
 pub(super) fn append(sales: &mut Sales, item: &Item, sku: &str, skus: u64, seed: u64, days: &[Day]) -> DemandClass {
     let mut stream = Stream::of(seed, Purpose::Demand, item.number);
@@ -209,39 +236,33 @@ pub(super) fn append(sales: &mut Sales, item: &Item, sku: &str, skus: u64, seed:
     let first = item.launch.max(0) as usize;
     let end = item.end.map_or(days.len(), |end| end as usize);
     let mut trend = 1.0;
-    let (mut demands, mut sum, mut squares) = (0u64, 0.0, 0.0);
-    for (offset, day) in days[first..end].iter().enumerate() {
-        let age = (first as i64 + offset as i64 - item.launch) as f64;
-        let (cosine, sine) = day.season;
-        let mut expected = pattern.base
-            * pattern.week[day.weekday]
-            * (1.0 + pattern.year.0 * cosine + pattern.year.1 * sine)
-            * trend
-            * (1.0 + pattern.event_sensitivity * (day.factor - 1.0)).max(0.05)
-            * ((age + 14.0) / RAMP_DAYS).min(1.0);
-        if item.end.is_some() {
-            expected *= (((end - first - offset) as f64 + 10.0) / DECAY_DAYS).min(1.0);
+    let mut demands = Demands::default();
+    for (index, day) in days.iter().enumerate().take(end).skip(first) {
+        let cut = promotions.next(&pattern, day.weekday);
+        let in_stock = stock.is_in(&pattern, (index - first) as f64);
+        let mut quantity = 0;
+        if in_stock {
+            let life = life(item, index);
+            quantity = pattern.quantity(item.class, pattern.expected(day, cut) * trend * life, &mut stream);
         }
         trend *= pattern.growth;
-        let cut = promotions.next(&pattern, day.weekday);
-        if cut > 0.0 {
-            expected *= libm::pow(1.0 - cut, -pattern.elasticity);
-        }
-        let in_stock = stock.is_in(&pattern, offset as f64);
-        let quantity = if in_stock { pattern.quantity(item.class, expected, &mut stream) } else { 0 };
-        if quantity > 0 {
-            demands += 1;
-            sum += f64::from(quantity);
-            squares += f64::from(quantity) * f64::from(quantity);
-        }
+        demands.add(quantity);
         sales.sku.append_value(sku);
         sales.ds.push(day.date32);
         sales.qty.push(quantity);
-        sales.price.push(price(item.base_price, cut, (first + offset) / 365));
+        sales.price.push(price(item.base_price, cut, index / 365));
         sales.promo.push(cut > 0.0);
         sales.in_stock.push(in_stock);
     }
-    DemandClass::of((end - first) as u64, demands, sum, squares)
+    DemandClass::of((end - first) as u64, demands.count, demands.sum, demands.squares)
+}
+
+/// Share of its buyers that an item has on a day: new ones are still found, those of a dying item are being lost.
+fn life(item: &Item, index: usize) -> f64 {
+    let age = (index as i64 - item.launch) as f64;
+    let found = ((age + 14.0) / RAMP_DAYS).min(1.0);
+    let kept = item.end.map_or(1.0, |end| ((f64::from(end) - index as f64 + 10.0) / DECAY_DAYS).min(1.0));
+    found * kept
 }
 
 /// Price of a day: 3 % up per year of the history, less the cut.

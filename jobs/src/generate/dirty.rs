@@ -111,12 +111,29 @@ fn with_one(start: i32, value: Option<f64>) -> Vec<Row> {
     rows
 }
 
-fn bad_series(start: i32) -> Result<Vec<BadSeries>> {
-    let year_1 = day_number(1, 1, 1)?;
-    let last_of_9999 = day_number(9999, 12, 31)?;
-    let clean_at = |days: &mut dyn Iterator<Item = i32>| -> Vec<Row> {
-        days.enumerate().map(|(index, day)| (Some(day), Some(10.0 + (index % 7) as f64))).collect()
-    };
+/// Series with bad values.
+fn bad_values(start: i32) -> Vec<BadSeries> {
+    let series = |kind, rows, any_of| BadSeries { kind, rows, any_of };
+    let huge = |day| Some(if day % 2 == 0 { 1e308 } else { -1e308 });
+    vec![
+        series("control", clean(start), &["ok"]),
+        series("one_observation", clean(start)[..1].to_vec(), &["no_frequency"]),
+        series("all_zeros", with_value(start, |_| Some(0.0)), &["ok", "fallback"]),
+        series("constant", with_value(start, |_| Some(5.0)), &["ok", "fallback"]),
+        series("nan", with_one(start, Some(f64::NAN)), &["not_finite"]),
+        series("infinity", with_one(start, Some(f64::INFINITY)), &["not_finite"]),
+        series("negative_infinity", with_one(start, Some(f64::NEG_INFINITY)), &["not_finite"]),
+        series("negative", with_value(start, |day| Some(f64::from(day % 7 - 3))), &["ok"]),
+        series("huge", with_value(start, huge), &["overflow"]),
+        series("null_value", with_one(start, None), &["null_value"]),
+        series("all_values_null", with_value(start, |_| None), &["null_value"]),
+        series("null_id", clean(start), &["null_id"]),
+    ]
+}
+
+/// Series with bad times.
+fn bad_times(start: i32) -> Result<Vec<BadSeries>> {
+    let series = |kind, rows, any_of| BadSeries { kind, rows, any_of };
     let mut null_time = clean(start);
     null_time[DAYS as usize / 2].0 = None;
     let mut duplicate = clean(start);
@@ -125,43 +142,29 @@ fn bad_series(start: i32) -> Result<Vec<BadSeries>> {
     gap.drain(30..35);
     // 37 and 84 have no common factor, so this visits every day once, out of order.
     let unsorted = (0..DAYS).map(|day| clean(start)[(day * 37 % DAYS) as usize]).collect();
-    let daily_from = |first: i32, days: i32| first..first + days;
-    Ok([
-        ("control", clean(start), &["ok"] as &[_]),
-        ("one_observation", clean(start)[..1].to_vec(), &["no_frequency"]),
-        ("all_zeros", with_value(start, |_| Some(0.0)), &["ok", "fallback"]),
-        ("constant", with_value(start, |_| Some(5.0)), &["ok", "fallback"]),
-        ("nan", with_one(start, Some(f64::NAN)), &["not_finite"]),
-        ("infinity", with_one(start, Some(f64::INFINITY)), &["not_finite"]),
-        ("negative_infinity", with_one(start, Some(f64::NEG_INFINITY)), &["not_finite"]),
-        ("negative", with_value(start, |day| Some(f64::from(day % 7 - 3))), &["ok"]),
-        ("huge", with_value(start, |day| Some(if day % 2 == 0 { 1e308 } else { -1e308 })), &["overflow"]),
-        ("null_value", with_one(start, None), &["null_value"]),
-        ("all_values_null", with_value(start, |_| None), &["null_value"]),
-        ("null_id", clean(start), &["null_id"]),
-        ("null_time", null_time, &["null_time"]),
-        ("duplicate_time", duplicate, &["duplicate_time"]),
-        ("unsorted", unsorted, &["ok"]),
-        ("gap", gap, &["gap"]),
-        // Weeks, then every ten days: neither step is a multiple of the other.
-        (
-            "mixed_frequency",
-            clean_at(&mut (0..20).map(|week| start + 7 * week).chain((1..=20).map(|step| start + 133 + 10 * step))),
-            &["mixed_frequency", "gap"],
-        ),
-        ("year_1", clean_at(&mut daily_from(year_1, DAYS)), &["ok", "out_of_range"]),
+    // Weeks, then every ten days: neither step is a multiple of the other.
+    let weeks = (0..20).map(|week| start + 7 * week);
+    let mixed = weeks.chain((1..=20).map(|step| start + 133 + 10 * step));
+    let first = day_number(1, 1, 1)?;
+    let last = day_number(9999, 12, 31)?;
+    let (year_1, year_9999) = (first..first + DAYS, last - DAYS + 1..last + 1);
+    Ok(vec![
+        series("null_time", null_time, &["null_time"]),
+        series("duplicate_time", duplicate, &["duplicate_time"]),
+        series("unsorted", unsorted, &["ok"]),
+        series("gap", gap, &["gap"]),
+        series("mixed_frequency", on_days(mixed), &["mixed_frequency", "gap"]),
+        series("year_1", on_days(year_1.clone()), &["ok", "out_of_range"]),
         // The horizon would leave the calendar.
-        ("year_9999", clean_at(&mut daily_from(last_of_9999 - DAYS + 1, DAYS)), &["out_of_range"]),
+        series("year_9999", on_days(year_9999.clone()), &["out_of_range"]),
         // Filling the gap would take ten thousand years of days.
-        (
-            "years_1_and_9999",
-            clean_at(&mut daily_from(year_1, DAYS).chain(daily_from(last_of_9999 - DAYS + 1, DAYS))),
-            &["gap", "mixed_frequency", "out_of_range"],
-        ),
-    ]
-    .into_iter()
-    .map(|(kind, rows, any_of)| BadSeries { kind, rows, any_of })
-    .collect())
+        series("years_1_and_9999", on_days(year_1.chain(year_9999)), &["gap", "mixed_frequency", "out_of_range"]),
+    ])
+}
+
+/// A weekly pattern on the given days.
+fn on_days(days: impl Iterator<Item = i32>) -> Vec<Row> {
+    days.enumerate().map(|(index, day)| (Some(day), Some(10.0 + (index % 7) as f64))).collect()
 }
 
 fn day_number(year: i32, month: u32, day: u32) -> Result<i32> {
@@ -171,7 +174,7 @@ fn day_number(year: i32, month: u32, day: u32) -> Result<i32> {
 }
 
 fn write_sales(output: &Output, start: i32, files: &mut Vec<WrittenFile>, entries: &mut Vec<DirtyEntry>) -> Result<()> {
-    for BadSeries { kind, rows, any_of } in bad_series(start)? {
+    for BadSeries { kind, rows, any_of } in bad_values(start).into_iter().chain(bad_times(start)?) {
         let sku = (kind != "null_id").then(|| format!("DIRTY-{kind}"));
         let path = format!("sales_dirty/{kind}.parquet");
         let columns: Vec<ArrayRef> = vec![
