@@ -218,9 +218,6 @@ pub struct RunsArgs {
     pub location: String,
 }
 
-/// The first generated day.
-pub const START_DATE_DEFAULT: &str = "2024-01-01";
-
 /// Arguments of `generate`.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
@@ -236,9 +233,9 @@ pub struct GenerateArgs {
     /// Seed: the same seed gives the same bytes
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The first day
-    #[arg(long, value_name = "YYYY-MM-DD", default_value = START_DATE_DEFAULT, value_parser = parse_run_date)]
-    pub start_date: NaiveDate,
+    /// The first day [default: such that the history ends on 2026-11-22]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_run_date)]
+    pub start_date: Option<NaiveDate>,
     /// Plant every kind of bad input, and write what was planted
     #[arg(long)]
     pub dirty: bool,

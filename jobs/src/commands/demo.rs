@@ -132,8 +132,7 @@ async fn show_rules(view: &View, planted: &[PlantedRule]) -> Result<(), Failure>
         })
         .collect();
     print("\nThe strongest rules, and the planted ones among them:")?;
-    let shown = rules_table(&found, planted);
-    print(shown.lines().take(RULES.max(shown.lines().count())).collect::<Vec<_>>().join("\n").trim_end())
+    print(rules_table(&found, planted, RULES).trim_end())
 }
 
 async fn show_statuses(view: &View) -> Result<(), Failure> {

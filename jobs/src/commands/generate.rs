@@ -4,21 +4,28 @@ use super::print;
 use crate::cli::GenerateArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
-use crate::generate::{GenerateOptions, generate as write};
+use crate::generate::{Error, GenerateOptions, generate as write};
 
 pub(super) fn generate(args: GenerateArgs) -> Result<(), Failure> {
-    let options = GenerateOptions {
-        skus: args.skus,
-        days: args.days,
-        baskets: args.baskets,
-        seed: args.seed,
-        dirty: args.dirty,
-        start_date: args.start_date,
-        out: args.out,
-    };
-    let made = write(&options, &mut |_| ()).map_err(|e| Failure::new(Exit::Failed, chain(&e)))?;
+    let mut options = GenerateOptions::new(&args.out, args.days).map_err(|e| failure(&e))?;
+    options.skus = args.skus;
+    options.baskets = args.baskets;
+    options.seed = args.seed;
+    options.dirty = args.dirty;
+    if let Some(start) = args.start_date {
+        options.start_date = start;
+    }
+    let made = write(&options, &mut |_| ()).map_err(|e| failure(&e))?;
     for file in &made.files {
         print(&format!("{}  rows={}  bytes={}", file.path.display(), file.rows, file.bytes))?;
     }
     Ok(())
+}
+
+fn failure(error: &Error) -> Failure {
+    let exit = match error {
+        Error::Options(_) | Error::OutputNotEmpty { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, chain(error))
 }
