@@ -139,7 +139,7 @@ pub async fn register(
     stores: &Stores,
 ) -> Result<InputTable, InputError> {
     let table = open(spec, &ctx.state(), stores).await?;
-    let reference = datafusion::sql::TableReference::bare(name);
+    let reference = datafusion::common::TableReference::bare(name);
     if ctx.table_exist(reference.clone()).unwrap_or(false) {
         return Err(InputError::job(format!("a table has this name already: table={name}")));
     }

@@ -136,9 +136,10 @@ impl FileOpener for NamedOpener {
 fn name(kind: &str, path: &str, error: DataFusionError) -> DataFusionError {
     match store_error(&error) {
         Some(error) => InputError::store(path, error).into(),
+        // Where a value does not parse, the reader counts the records after the header, not the lines.
         None => InputError::data(format!(
             "not readable as {kind}; mend the line, or declare the column's type under schema: file={path}, detail={}",
-            error.strip_backtrace()
+            error.strip_backtrace().replace(" at line ", " at record ")
         ))
         .into(),
     }
