@@ -17,6 +17,7 @@ mod text;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use chrono::SubsecRound;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -189,7 +190,12 @@ async fn open_files(
     state: &dyn Session,
     listing: Listing,
 ) -> Result<InputTable, InputError> {
-    let Listing { format, root, files, ignored } = listing;
+    let Listing { format, root, mut files, ignored } = listing;
+    // The snapshot keeps milliseconds; the metadata cache compares times exactly, so the footers must be read under the
+    // same ones to be found again by the scan.
+    for file in &mut files {
+        file.last_modified = file.last_modified.trunc_subsecs(3);
+    }
     let declared = spec.schema.as_deref().map(spec::fields).transpose()?;
     let mut partitions = partitions::partitions(&files, &root, spec.partitions.as_deref())?;
     if let Some(declared) = &declared {

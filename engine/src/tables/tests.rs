@@ -315,6 +315,18 @@ async fn counting_rows_needs_no_file_and_filters_still_count_right() {
     assert_has(&lake.rows(&lake.at("t"), "SELECT count(*) AS n FROM t WHERE k = 9").await, &["| 0 |"]);
 }
 
+#[tokio::test]
+async fn the_footers_read_while_opening_serve_the_scan() {
+    let lake = Lake::new();
+    lake.parquet("t/a.parquet", vec![("qty", ints(&[1]))]);
+    let table = register(&lake.ctx, "t", &lake.at("t"), &lake.stores).await.unwrap();
+    let path = object_store::path::Path::parse(&table.files[0].path).unwrap();
+    let cache = lake.ctx.runtime_env().cache_manager.get_file_metadata_cache();
+    let kept = cache.get(&path).unwrap();
+    assert_eq!(kept.meta.last_modified.timestamp_millis(), table.files[0].modified_ms);
+    assert_eq!(kept.meta.last_modified.timestamp_subsec_nanos() % 1_000_000, 0);
+}
+
 // --- Hive partitions
 
 #[tokio::test]
@@ -715,6 +727,47 @@ async fn the_physical_scan_survives_the_wire() {
         assert_eq!(sorted(&here), sorted(&there));
         assert!(here.iter().map(RecordBatch::num_rows).sum::<usize>() >= 1);
     }
+}
+
+// --- Buckets
+
+#[tokio::test]
+async fn a_folder_of_a_bucket_is_read_through_the_registry() {
+    use datafusion::execution::object_store::ObjectStoreRegistry;
+    use object_store::{ObjectStoreExt, path::Path};
+    let lake = Lake::new();
+    let bucket = Arc::new(object_store::memory::InMemory::new());
+    lake.stores.register_store(&url::Url::parse("s3://lake").unwrap(), bucket.clone());
+    for (name, region) in [("one", "a%3Ab"), ("two", "c d")] {
+        lake.parquet(name, vec![("sku", texts(&[name]))]);
+        let key = Path::parse(format!("sales/region={region}/p.parquet")).unwrap();
+        bucket.put(&key, std::fs::read(lake.path(name)).unwrap().into()).await.unwrap();
+    }
+    // Markers of folders, and a neighbour whose name begins alike.
+    for key in ["sales", "sales/region=c d", "sales/empty_$folder$", "sales2/p.parquet"] {
+        bucket.put(&Path::parse(key).unwrap(), "".into()).await.unwrap();
+    }
+    for text in ["s3://lake/sales/", "s3://lake/sales", "s3a://lake/sales/"] {
+        let spec = TableSpec::new(text);
+        let rows = lake.rows(&spec, "SELECT sku, region FROM t ORDER BY sku").await;
+        assert_has(&rows, &["| one | a:b    |", "| two | c d    |"]);
+        assert_eq!(lake.open(&spec).await.unwrap().files.len(), 2);
+    }
+    let one = lake.open(&TableSpec::new("s3://lake/sales/region=a%3Ab/p.parquet")).await.unwrap();
+    one.verify(&lake.stores).await.unwrap();
+    assert_eq!(one.files[0].path, "sales/region=a%3Ab/p.parquet");
+    assert_has(
+        &lake.error(&TableSpec::new("s3://lake/sale/")).await,
+        &["no object has this prefix", "s3://lake/sale/"],
+    );
+}
+
+#[tokio::test]
+async fn a_location_outside_the_allow_list_is_refused() {
+    let lake = Lake::new();
+    let stores = Stores::new(crate::store::StorePolicy::parse(&["s3://lake/"], false).unwrap());
+    let error = open(&lake.at("t"), &lake.ctx.state(), &stores).await.unwrap_err().to_string();
+    assert_has(&error, &["outside the allow-list", "allowed=[s3://lake/]"]);
 }
 
 // --- Delta
