@@ -102,7 +102,7 @@ impl InputTable {
                 return Err(InputError::data(format!(
                     "a file changed or vanished while it was being read; run again: location={}, file={}",
                     self.location, file.path
-                )));
+                ))).with_whole_paths(&self.location));
             }
         }
         Ok(())
@@ -119,14 +119,23 @@ impl InputTable {
 pub async fn open(spec: &TableSpec, state: &dyn Session, stores: &Stores) -> Result<InputTable, InputError> {
     let location = Location::parse(&spec.location)?;
     let store = stores.open(&location)?;
-    let listing = listing::list(spec, &location, &store).await?;
+    open_at(spec, location.clone(), &store, state).await.map_err(|error| error.with_whole_paths(&location))
+}
+
+async fn open_at(
+    spec: &TableSpec,
+    location: Location,
+    store: &Arc<dyn ObjectStore>,
+    state: &dyn Session,
+) -> Result<InputTable, InputError> {
+    let listing = listing::list(spec, &location, store).await?;
     check_options(spec, listing.format)?;
     if !listing.ignored.is_empty() {
         tracing::warn!(location = %location, files = ?listing.ignored, "files passed over, they are not of the format");
     }
     match listing.format {
-        Format::Delta => open_delta(spec, location, &store).await,
-        _ => open_files(spec, location, &store, state, listing).await,
+        Format::Delta => open_delta(spec, location, store).await,
+        _ => open_files(spec, location, store, state, listing).await,
     }
 }
 

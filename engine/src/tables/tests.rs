@@ -184,7 +184,9 @@ async fn files_that_disagree_on_a_type_are_named_with_both_types() {
     let lake = Lake::new();
     lake.parquet("t/a.parquet", vec![("qty", ints(&[1]))]).parquet("t/b.parquet", vec![("qty", doubles(&[1.5]))]);
     let error = lake.error(&lake.at("t")).await;
-    assert_has(&error, &["column=qty", "a.parquet, type=Int64", "b.parquet, type=Float64", "declare it under schema"]);
+    let (a, b) = (lake.path("t/a.parquet"), lake.path("t/b.parquet"));
+    let files = [format!("file={}, type=Int64", a.display()), format!("file={}, type=Float64", b.display())];
+    assert_has(&error, &["column=qty", &files[0], &files[1], "declare it under schema"]);
     let mut declared = lake.at("t");
     declared.schema = Some(vec![ColumnSpec::new("qty", "double")]);
     let rows = lake.rows(&declared, "SELECT qty FROM t ORDER BY qty").await;
@@ -537,7 +539,8 @@ async fn a_broken_csv_line_is_named_with_file_and_line() {
     lake.text("t/b.csv", &late);
     assert_eq!(types(&lake.open(&lake.at("t")).await.unwrap())[1].1, DataType::Int64);
     let error = lake.try_rows(&lake.at("t"), "SELECT sum(qty) FROM t").await.unwrap_err();
-    assert_has(&error, &["b.csv", "three", "at record 400001", "declare the column's type"]);
+    let file = format!("file={},", lake.path("t/b.csv").display());
+    assert_has(&error, &[&file, "three", "at record 400001", "declare the column's type"]);
 }
 
 #[tokio::test]
@@ -753,6 +756,8 @@ async fn a_folder_of_a_bucket_is_read_through_the_registry() {
         assert_has(&rows, &["| one | a:b    |", "| two | c d    |"]);
         assert_eq!(lake.open(&spec).await.unwrap().files.len(), 2);
     }
+    bucket.put(&Path::parse("empty/x.parquet").unwrap(), "".into()).await.unwrap();
+    assert_has(&lake.error(&TableSpec::new("s3://lake/empty/")).await, &["0 bytes", "file=s3://lake/empty/x.parquet"]);
     let one = lake.open(&TableSpec::new("s3://lake/sales/region=a%3Ab/p.parquet")).await.unwrap();
     one.verify(&lake.stores).await.unwrap();
     assert_eq!(one.files[0].path, "sales/region=a%3Ab/p.parquet");
