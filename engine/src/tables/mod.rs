@@ -102,7 +102,8 @@ impl InputTable {
                 return Err(InputError::data(format!(
                     "a file changed or vanished while it was being read; run again: location={}, file={}",
                     self.location, file.path
-                ))).with_whole_paths(&self.location));
+                ))
+                .with_whole_paths(&self.location));
             }
         }
         Ok(())
