@@ -3,8 +3,9 @@
 //! In: what a store, a file or a declaration did wrong. Out: a message that says what to change.
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
 
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// Why a table cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,23 @@ impl InputError {
         InputError::Data(message.into())
     }
 
+    /// The same error with files named as the user can open them: stores know paths below their root only.
+    pub(super) fn with_whole_paths(self, location: &Location) -> Self {
+        let path = location.path().as_ref();
+        let whole = |message: String| match path.is_empty() {
+            true => message,
+            false => ["file=", "missing_in=", "present_in="].iter().fold(message, |message, key| {
+                message.replace(&format!("{key}{path}"), &format!("{key}{}{path}", root(location.store())))
+            }),
+        };
+        match self {
+            InputError::Job(message) => InputError::Job(whole(message)),
+            InputError::Data(message) => InputError::Data(whole(message)),
+            InputError::Unavailable(message) => InputError::Unavailable(whole(message)),
+            other => other,
+        }
+    }
+
     /// The failed request for `what`, sorted by what to do next.
     pub(super) fn store(what: &str, error: &object_store::Error) -> Self {
         use object_store::Error as E;
@@ -59,6 +77,11 @@ impl From<InputError> for DataFusionError {
     fn from(error: InputError) -> Self {
         DataFusionError::External(Box::new(error))
     }
+}
+
+/// What stands before a path of the store: `/` on the local disk, `s3://bucket/` in a bucket.
+pub(super) fn root(store: &ObjectStoreUrl) -> &str {
+    store.as_str().strip_prefix("file://").unwrap_or(store.as_str())
 }
 
 /// `, nearest=name` for the known name most like `given`, or nothing when none is alike.

@@ -17,6 +17,7 @@ mod text;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use chrono::SubsecRound;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -101,7 +102,8 @@ impl InputTable {
                 return Err(InputError::data(format!(
                     "a file changed or vanished while it was being read; run again: location={}, file={}",
                     self.location, file.path
-                )));
+                ))
+                .with_whole_paths(&self.location));
             }
         }
         Ok(())
@@ -118,14 +120,23 @@ impl InputTable {
 pub async fn open(spec: &TableSpec, state: &dyn Session, stores: &Stores) -> Result<InputTable, InputError> {
     let location = Location::parse(&spec.location)?;
     let store = stores.open(&location)?;
-    let listing = listing::list(spec, &location, &store).await?;
+    open_at(spec, location.clone(), &store, state).await.map_err(|error| error.with_whole_paths(&location))
+}
+
+async fn open_at(
+    spec: &TableSpec,
+    location: Location,
+    store: &Arc<dyn ObjectStore>,
+    state: &dyn Session,
+) -> Result<InputTable, InputError> {
+    let listing = listing::list(spec, &location, store).await?;
     check_options(spec, listing.format)?;
     if !listing.ignored.is_empty() {
         tracing::warn!(location = %location, files = ?listing.ignored, "files passed over, they are not of the format");
     }
     match listing.format {
-        Format::Delta => open_delta(spec, location, &store).await,
-        _ => open_files(spec, location, &store, state, listing).await,
+        Format::Delta => open_delta(spec, location, store).await,
+        _ => open_files(spec, location, store, state, listing).await,
     }
 }
 
@@ -139,7 +150,7 @@ pub async fn register(
     stores: &Stores,
 ) -> Result<InputTable, InputError> {
     let table = open(spec, &ctx.state(), stores).await?;
-    let reference = datafusion::sql::TableReference::bare(name);
+    let reference = datafusion::common::TableReference::bare(name);
     if ctx.table_exist(reference.clone()).unwrap_or(false) {
         return Err(InputError::job(format!("a table has this name already: table={name}")));
     }
@@ -189,7 +200,12 @@ async fn open_files(
     state: &dyn Session,
     listing: Listing,
 ) -> Result<InputTable, InputError> {
-    let Listing { format, root, files, ignored } = listing;
+    let Listing { format, root, mut files, ignored } = listing;
+    // The snapshot keeps milliseconds; the metadata cache compares times exactly, so the footers must be read under the
+    // same ones to be found again by the scan.
+    for file in &mut files {
+        file.last_modified = file.last_modified.trunc_subsecs(3);
+    }
     let declared = spec.schema.as_deref().map(spec::fields).transpose()?;
     let mut partitions = partitions::partitions(&files, &root, spec.partitions.as_deref())?;
     if let Some(declared) = &declared {

@@ -25,7 +25,7 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::{FutureExt, StreamExt};
 use object_store::ObjectStore;
 
-use super::error::{InputError, store_error};
+use super::error::{InputError, root, store_error};
 
 /// The scan with file names in its errors.
 pub(super) fn named(scan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -50,7 +50,8 @@ impl FileSource for Named {
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let inner = self.inner.create_file_opener(object_store, base_config, partition)?;
-        Ok(Arc::new(NamedOpener { inner, kind: self.inner.file_type().to_owned() }))
+        let root = root(&base_config.object_store_url).to_owned();
+        Ok(Arc::new(NamedOpener { inner, kind: self.inner.file_type().to_owned(), root }))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -119,11 +120,12 @@ impl FileSource for Named {
 struct NamedOpener {
     inner: Arc<dyn FileOpener>,
     kind: String,
+    root: String,
 }
 
 impl FileOpener for NamedOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let (kind, path) = (self.kind.clone(), file.object_meta.location.to_string());
+        let (kind, path) = (self.kind.clone(), format!("{}{}", self.root, file.object_meta.location));
         let opening = self.inner.open(file)?;
         Ok(async move {
             let rows = opening.await.map_err(|error| name(&kind, &path, error))?;
@@ -136,9 +138,10 @@ impl FileOpener for NamedOpener {
 fn name(kind: &str, path: &str, error: DataFusionError) -> DataFusionError {
     match store_error(&error) {
         Some(error) => InputError::store(path, error).into(),
+        // Where a value does not parse, the reader counts the records after the header, not the lines.
         None => InputError::data(format!(
             "not readable as {kind}; mend the line, or declare the column's type under schema: file={path}, detail={}",
-            error.strip_backtrace()
+            error.strip_backtrace().replace(" at line ", " at record ")
         ))
         .into(),
     }

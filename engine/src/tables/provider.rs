@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
@@ -190,7 +191,9 @@ impl FilesTable {
     /// The files whose partition values the filters let through.
     fn files_for(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&TableFile>> {
         let names: Vec<&str> = self.partition_columns.iter().map(|column| column.name().as_str()).collect();
-        let applicable = filters.iter().filter(|filter| !names.is_empty() && expr_applicable_for_cols(&names, filter));
+        let usable =
+            |filter: &&Expr| !names.is_empty() && expr_applicable_for_cols(&names, filter) && !has_subquery(filter);
+        let applicable = filters.iter().filter(usable);
         let Some(filter) = conjunction(applicable.cloned()) else { return Ok(self.files.iter().collect()) };
         let schema = Arc::new(Schema::new(self.partition_columns.clone()));
         let predicate = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
@@ -206,7 +209,7 @@ impl FilesTable {
         Ok(self.files.iter().zip(kept).filter(|(_, kept)| *kept == Some(true)).map(|(file, _)| file).collect())
     }
 
-    fn statistics(&self, files: &[&TableFile], columns: &Schema) -> Statistics {
+    fn counted(&self, files: &[&TableFile], columns: &Schema) -> Statistics {
         let rows: Option<u64> = files.iter().map(|file| file.rows).sum();
         let bytes = files.iter().map(|file| file.size_bytes).sum::<u64>();
         let mut statistics = Statistics::new_unknown(columns);
@@ -264,7 +267,7 @@ impl TableProvider for FilesTable {
         let table_schema = TableSchemaBuilder::from(&self.file_schema)
             .with_table_partition_cols(self.partition_columns.clone())
             .build();
-        let statistics = self.statistics(&files, table_schema.table_schema());
+        let statistics = self.counted(&files, table_schema.table_schema());
         let group = files.iter().map(|file| self.partitioned_file(file)).collect::<Result<Vec<_>>>()?;
         let groups = FileGroup::new(group).split_files(state.config().target_partitions().max(1));
         let format = self.format(state);
@@ -289,8 +292,16 @@ impl TableProvider for FilesTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(FilesTable::statistics(self, &self.files.iter().collect::<Vec<_>>(), &self.schema))
+        Some(self.counted(&self.files.iter().collect::<Vec<_>>(), &self.schema))
     }
+}
+
+/// Whether the filter holds a query of its own, whose answer is not known while planning.
+fn has_subquery(filter: &Expr) -> bool {
+    let query = |expr: &Expr| {
+        matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
+    };
+    filter.exists(|expr| Ok(query(expr))).unwrap_or(true)
 }
 
 fn schema_bytes(schema: &Schema) -> Result<Vec<u8>> {
