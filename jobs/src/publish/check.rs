@@ -72,38 +72,38 @@ pub(super) fn stats(file: &DataFile) -> Result<String, PublishError> {
 
 /// HEAD every data file: there, as large as recorded, the same object. Answers what the store says, in order.
 pub(super) async fn files(table: &Table, files: &[DataFile]) -> Result<Vec<ObjectMeta>, PublishError> {
-    // Answers come in order, so that of several faults the same one is reported each time.
-    futures::stream::iter(files.iter().map(|file| async move {
-        let path = Path::parse(&file.path).map_err(|error| {
-            PublishError::caused(Kind::Check, format!("not a path: {error}, path={}", file.path), error)
-        })?;
-        let found = match table.store.head(&path).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => {
-                return Err(refuse(format!(
-                    "a data file is gone; remove the run's checkpoints and run again: path={}, location={}",
-                    file.path, table.location
-                )));
-            }
-            Err(error) => return Err(PublishError::store("check a data file", &table.location, error)),
-        };
-        if found.size != file.size_bytes {
+    // Answers come in order, so that of several faults the same one is reported each time. The files are cloned because
+    // a stream of futures that borrow its items cannot be shown to be `Send`.
+    futures::stream::iter(files.to_vec().into_iter().map(|file| head(table, file))).buffered(HEADS).try_collect().await
+}
+
+async fn head(table: &Table, file: DataFile) -> Result<ObjectMeta, PublishError> {
+    let path = Path::parse(&file.path).map_err(|error| {
+        PublishError::caused(Kind::Check, format!("not a path: {error}, path={}", file.path), error)
+    })?;
+    let found = match table.store.head(&path).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => {
             return Err(refuse(format!(
-                "a data file has another size than its checkpoint: path={}, found={}, recorded={}, location={}",
-                file.path, found.size, file.size_bytes, table.location
+                "a data file is gone; remove the run's checkpoints and run again: path={}, location={}",
+                file.path, table.location
             )));
         }
-        match (&file.etag, &found.e_tag) {
-            (Some(recorded), Some(now)) if recorded != now => Err(refuse(format!(
-                "a data file was overwritten after its checkpoint: path={}, etag={now}, recorded={recorded}, location={}",
-                file.path, table.location
-            ))),
-            _ => Ok(found),
-        }
-    }))
-    .buffered(HEADS)
-    .try_collect()
-    .await
+        Err(error) => return Err(PublishError::store("check a data file", &table.location, error)),
+    };
+    if found.size != file.size_bytes {
+        return Err(refuse(format!(
+            "a data file has another size than its checkpoint: path={}, found={}, recorded={}, location={}",
+            file.path, found.size, file.size_bytes, table.location
+        )));
+    }
+    match (&file.etag, &found.e_tag) {
+        (Some(recorded), Some(now)) if recorded != now => Err(refuse(format!(
+            "a data file was overwritten after its checkpoint: path={}, etag={now}, recorded={recorded}, location={}",
+            file.path, table.location
+        ))),
+        _ => Ok(found),
+    }
 }
 
 /// Whether the table that stands there can take the publication.

@@ -63,7 +63,13 @@ impl Table {
         match EagerSnapshot::try_new(self.log_store.as_ref(), None).await {
             Ok(snapshot) => Ok(Some(snapshot)),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(PublishError::delta("read the table's log", &self.location, error)),
+            Err(error) => Err(match self.store.head(&Path::from("_delta_log/_last_checkpoint")).await {
+                // The kernel hides what kind of error the store gave; asked directly, the store says it again.
+                Err(plain) if !matches!(plain, object_store::Error::NotFound { .. }) => {
+                    PublishError::store("read the table's log", &self.location, plain)
+                }
+                _ => PublishError::delta("read the table's log", &self.location, error),
+            }),
         }
     }
 

@@ -218,7 +218,7 @@ async fn given(target: &TableTarget, date: NaiveDate, content: u8, files: u32) -
     for number in 0..files {
         let path = format!("run_date={date}/part-{number:05}-{content}.parquet");
         let body = vec![content; 10 + number as usize];
-        let full = Path::from_url_path(format!("{}/{path}", target.location_url.path())).unwrap();
+        let full = Path::from_url_path(format!("{}/{path}", target.location_url.path().trim_end_matches('/'))).unwrap();
         let size_bytes = body.len() as u64;
         let put = target.store.put(&full, Bytes::from(body).into()).await.unwrap();
         let rows = u64::from(content) * 100 + u64::from(number);
