@@ -127,7 +127,8 @@ pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit
             _ => RING[round % 2].map(|(dx, dy)| (edge(centre.0 + radius * dx), edge(centre.1 + radius * dy))),
         };
         let alpha = points.map(|p| share(p.0));
-        let gamma: [f64; LANES] = std::array::from_fn(|k| if m == 0 { 0.0 } else { (1.0 - alpha[k]) * share(points[k].1) });
+        let gamma: [f64; LANES] =
+            std::array::from_fn(|k| if m == 0 { 0.0 } else { (1.0 - alpha[k]) * share(points[k].1) });
         buffers.lanes.clear();
         buffers.lanes.extend(buffers.profile.iter().map(|&s| [s; LANES]));
         let mut x = Lanes { alpha, gamma, level: [end; LANES], sse: [0.0; LANES] };
@@ -221,7 +222,9 @@ mod tests {
 
     #[test]
     fn the_profile_of_a_pure_season_on_a_line_is_that_season() {
-        for season in [vec![3.0, -1.0, -2.0], vec![1.0, -1.0], vec![4.0, 0.0, -1.0, -3.0], vec![5.0, -2.0, 1.0, 0.0, -4.0]] {
+        for season in
+            [vec![3.0, -1.0, -2.0], vec![1.0, -1.0], vec![4.0, 0.0, -1.0, -3.0], vec![5.0, -2.0, 1.0, 0.0, -4.0]]
+        {
             let m = season.len();
             for n in 2 * m..4 * m + 2 {
                 let y: Vec<f64> = (0..n).map(|t| 10.0 + 0.5 * t as f64 + season[t % m]).collect();
@@ -235,7 +238,9 @@ mod tests {
 
     #[test]
     fn the_search_finds_what_a_dense_grid_finds() {
-        let y: Vec<f64> = (0..200).map(|t| noise(t) + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t as usize % 7] + (t as f64 / 40.0).floor()).collect();
+        let y: Vec<f64> = (0..200)
+            .map(|t| noise(t) + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t as usize % 7] + (t as f64 / 40.0).floor())
+            .collect();
         let mut buffers = Buffers::default();
         for m in [1, 7] {
             let found = fit(&y, m, &mut buffers);
