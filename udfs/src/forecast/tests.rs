@@ -140,10 +140,10 @@ fn the_recursion_and_the_bounds_agree_with_statsforecast_for_its_parameters() {
         close(fit.sse, golden.sse);
         let mut deviation = [0.0; 16];
         class_1_deviations(golden.variance, golden.alpha, golden.gamma, m, &mut deviation);
-        for t in 0..16 {
+        for (t, d) in deviation.iter().enumerate() {
             let mean = fit.level + season.get((WEEKS.len() + t) % m).copied().unwrap_or(0.0);
             close(mean, golden.mean[t]);
-            close(mean + half_width(95) * deviation[t], golden.upper_95[t]);
+            close(mean + half_width(95) * d, golden.upper_95[t]);
         }
     }
 }
@@ -165,12 +165,12 @@ fn naive_and_seasonal_naive_agree_with_statsforecast() {
     for (name, golden) in [("naive", NAIVE), ("seasonal_naive", SEASONAL_NAIVE)] {
         let m = model(name).unwrap();
         let (_, found) = path(m, &WEEKS, season(m), 10).unwrap();
-        for t in 0..10 {
-            close(found.mean[t], golden[0][t]);
+        for (t, (mean, deviation)) in found.mean.iter().zip(&found.deviation).enumerate() {
+            close(*mean, golden[0][t]);
             for (level, row) in [(80, 1), (95, 3)] {
-                let reach = half_width(level) * found.deviation[t];
-                close(found.mean[t] - reach, golden[row][t]);
-                close(found.mean[t] + reach, golden[row + 1][t]);
+                let reach = half_width(level) * deviation;
+                close(mean - reach, golden[row][t]);
+                close(mean + reach, golden[row + 1][t]);
             }
         }
     }
