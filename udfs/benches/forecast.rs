@@ -69,11 +69,13 @@ fn batch(y: Vec<f64>) -> RecordBatch {
     let fields: Vec<_> = columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), true)).collect();
     debug_assert_eq!(fields[1].data_type(), &DataType::Date32);
     let columns = columns.into_iter().map(|(_, c)| c).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap_or_else(|_| RecordBatch::new_empty(Arc::new(Schema::empty())))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .unwrap_or_else(|_| RecordBatch::new_empty(Arc::new(Schema::empty())))
 }
 
 fn bind(batch: &RecordBatch, model: &str) -> lakecast_udfs::Result<Arc<dyn BoundFunction>> {
-    let given = [("horizon", 28.into()), ("season_length", 7.into()), ("model", model.into()), ("level", vec![80, 95].into())];
+    let given =
+        [("horizon", 28.into()), ("season_length", 7.into()), ("model", model.into()), ("level", vec![80, 95].into())];
     let given = given.into_iter().map(|(k, v): (_, serde_json::Value)| (k.to_string(), v)).collect();
     let args = Args::check(Forecast.signature(), given)?;
     Forecast.bind(&GroupSchema { schema: batch.schema(), keys: 1, order: 1 }, &args)

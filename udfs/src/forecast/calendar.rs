@@ -60,7 +60,9 @@ impl Clock {
         };
         let zone = match kind {
             DataType::Timestamp(_, Some(name)) => Some(name.parse::<Tz>().map_err(|e| {
-                Error::Argument(format!("forecast: unknown time zone: column_type={kind}, {e}; cast to a timestamp in UTC"))
+                Error::Argument(format!(
+                    "forecast: unknown time zone: column_type={kind}, {e}; cast to a timestamp in UTC"
+                ))
             })?),
             _ => None,
         };
@@ -187,7 +189,10 @@ impl Frequency {
         let count = if number.is_empty() { Some(1) } else { number.parse::<i64>().ok().filter(|n| *n >= 1) };
         let known = || UNITS.iter().flat_map(|(names, _)| names.iter().copied());
         let refuse = |why: &str| {
-            let hint = nearest(unit, known()).filter(|n| *n != unit).map(|n| format!(", did you mean '{n}'?")).unwrap_or_default();
+            let hint = nearest(unit, known())
+                .filter(|n| *n != unit)
+                .map(|n| format!(", did you mean '{n}'?"))
+                .unwrap_or_default();
             Err(Error::Argument(format!(
                 "forecast: bad argument: name=freq, given='{text}', {why}, time_type={}, allowed=['auto', for integer columns a step such as '1', for dates and timestamps an optional multiplier of at most {MULTIPLIER_MAX} and one of {}]{hint}",
                 clock.kind,
@@ -202,7 +207,9 @@ impl Frequency {
                 Some(_) => refuse("a bare number is a step of an integer column"),
             };
         }
-        let Some((_, unit)) = UNITS.iter().find(|(names, _)| names.contains(&unit)) else { return refuse("unknown unit") };
+        let Some((_, unit)) = UNITS.iter().find(|(names, _)| names.contains(&unit)) else {
+            return refuse("unknown unit");
+        };
         if clock.day.is_none() {
             return refuse("an integer column has no calendar");
         }

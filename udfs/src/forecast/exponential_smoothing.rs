@@ -11,8 +11,11 @@ use super::Buffers;
 /// Candidates of one search round.
 pub(super) const LANES: usize = 8;
 
-/// Search rounds after the first; each evaluates [`LANES`] candidates around the best one known.
-const ROUNDS: usize = 5;
+/// Search rounds after the first, with a season and without; each evaluates [`LANES`] candidates around the best one known.
+const ROUNDS: (usize, usize) = (5, 3);
+
+/// The radius of the search in log odds, with a season and without: half to one distance of the start points.
+const RADIUS: (f64, f64) = (1.6, 1.2);
 
 /// How far the radius of the search shrinks after a round that found nothing better, and after one that did.
 const SHRINK: (f64, f64) = (0.35, 0.7);
@@ -21,6 +24,12 @@ const SHRINK: (f64, f64) = (0.35, 0.7);
 /// denser at slow smoothing, where most series of retail demand end up.
 const START: [(f64, f64); LANES] =
     [(-4.5, -5.5), (-4.0, -3.0), (-2.8, -4.5), (-2.0, -2.0), (-1.2, -5.0), (0.0, -3.0), (0.5, -0.5), (2.5, -4.0)];
+
+/// The same without a season, where there is only `alpha` to find.
+const START_ALPHA: [f64; LANES] = [-6.0, -4.5, -3.2, -2.2, -1.2, -0.2, 1.0, 2.8];
+
+/// Steps either side of the best `alpha`, in radii; the next radius is the distance of two of them.
+const LINE: [f64; LANES] = [-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0];
 
 /// Eight directions of equal length; every second round takes them turned by half their angle.
 const RING: [[(f64, f64); LANES]; 2] = [
@@ -59,6 +68,10 @@ struct Lanes<const L: usize> {
 impl<const L: usize> Lanes<L> {
     /// One observation: error, level, and the season if there is one. The sum of errors only where it is wanted.
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "one lane index through several arrays reads as what it becomes: vectors"
+    )]
     fn step<const SCORE: bool>(&mut self, v: f64, season: Option<&mut [f64; L]>) {
         let mut e = [0.0; L];
         match season {
@@ -120,30 +133,39 @@ pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit
     buffers.season.clear();
     buffers.season.resize(m, 0.0);
     let mut best = Fit { alpha: 0.0, gamma: 0.0, level: end, sse: f64::INFINITY };
-    let (mut centre, mut radius) = ((0.0, 0.0), 1.6);
-    for round in 0..=ROUNDS {
-        let points = match round {
-            0 => START,
-            _ => RING[round % 2].map(|(dx, dy)| (edge(centre.0 + radius * dx), edge(centre.1 + radius * dy))),
+    let seasonal = m > 0;
+    let (rounds, mut radius) = if seasonal { (ROUNDS.0, RADIUS.0) } else { (ROUNDS.1, RADIUS.1) };
+    let mut centre = (0.0, 0.0);
+    for round in 0..=rounds {
+        let points = match (round, seasonal) {
+            (0, true) => START,
+            (0, false) => START_ALPHA.map(|x| (x, 0.0)),
+            (_, true) => RING[round % 2].map(|(dx, dy)| (edge(centre.0 + radius * dx), edge(centre.1 + radius * dy))),
+            (_, false) => LINE.map(|dx| (edge(centre.0 + radius * dx), 0.0)),
         };
         let alpha = points.map(|p| share(p.0));
-        let gamma: [f64; LANES] = std::array::from_fn(|k| if m == 0 { 0.0 } else { (1.0 - alpha[k]) * share(points[k].1) });
+        let gamma: [f64; LANES] =
+            std::array::from_fn(|k| if seasonal { (1.0 - alpha[k]) * share(points[k].1) } else { 0.0 });
         buffers.lanes.clear();
         buffers.lanes.extend(buffers.profile.iter().map(|&s| [s; LANES]));
         let mut x = Lanes { alpha, gamma, level: [end; LANES], sse: [0.0; LANES] };
         x.backcast(y, &mut buffers.lanes);
         x.forward(y, &mut buffers.lanes);
         let k = (0..LANES).fold(0, |best, k| if x.sse[k] < x.sse[best] { k } else { best });
-        if x.sse[k] < best.sse {
+        let better = x.sse[k] < best.sse;
+        if better {
             best = Fit { alpha: alpha[k], gamma: gamma[k], level: x.level[k], sse: x.sse[k] };
             centre = points[k];
             for (to, from) in buffers.season.iter_mut().zip(&buffers.lanes) {
                 *to = from[k];
             }
-            radius *= if round == 0 { 1.0 } else { SHRINK.1 };
-        } else {
-            radius *= SHRINK.0;
         }
+        radius *= match (seasonal, round, better) {
+            (_, 0, _) => 1.0,
+            (false, ..) => LINE[5] - LINE[4],
+            (true, _, true) => SHRINK.1,
+            (true, _, false) => SHRINK.0,
+        };
     }
     best
 }
@@ -221,7 +243,9 @@ mod tests {
 
     #[test]
     fn the_profile_of_a_pure_season_on_a_line_is_that_season() {
-        for season in [vec![3.0, -1.0, -2.0], vec![1.0, -1.0], vec![4.0, 0.0, -1.0, -3.0], vec![5.0, -2.0, 1.0, 0.0, -4.0]] {
+        for season in
+            [vec![3.0, -1.0, -2.0], vec![1.0, -1.0], vec![4.0, 0.0, -1.0, -3.0], vec![5.0, -2.0, 1.0, 0.0, -4.0]]
+        {
             let m = season.len();
             for n in 2 * m..4 * m + 2 {
                 let y: Vec<f64> = (0..n).map(|t| 10.0 + 0.5 * t as f64 + season[t % m]).collect();
@@ -235,7 +259,9 @@ mod tests {
 
     #[test]
     fn the_search_finds_what_a_dense_grid_finds() {
-        let y: Vec<f64> = (0..200).map(|t| noise(t) + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t as usize % 7] + (t as f64 / 40.0).floor()).collect();
+        let y: Vec<f64> = (0..200)
+            .map(|t| noise(t) + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t as usize % 7] + (t as f64 / 40.0).floor())
+            .collect();
         let mut buffers = Buffers::default();
         for m in [1, 7] {
             let found = fit(&y, m, &mut buffers);

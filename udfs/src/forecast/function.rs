@@ -94,7 +94,11 @@ static SIGNATURE: Signature = Signature {
     ],
     output: &[
         Output { name: "<id>", kind: "as the input", meaning: "the id columns, unchanged" },
-        Output { name: "<time>", kind: "as the input", meaning: "time of the step, named as the input's; null if refused" },
+        Output {
+            name: "<time>",
+            kind: "as the input",
+            meaning: "time of the step, named as the input's; null if refused",
+        },
         Output { name: "step", kind: "int", meaning: "1 to horizon; null if refused" },
         Output { name: "yhat", kind: "double", meaning: "forecast mean, in the unit of value; null if refused" },
         Output { name: "yhat_lower_<level>", kind: "double", meaning: "lower bound; null if the spread is unknown" },

@@ -121,7 +121,10 @@ pub fn forecast(
     let mut largest = 0.0_f64;
     for (position, &v) in y.iter().enumerate() {
         if !v.is_finite() {
-            return Err(Refusal::new(Status::NotFinite, format!("value is not finite: position={}, value={v}", position + 1)));
+            return Err(Refusal::new(
+                Status::NotFinite,
+                format!("value is not finite: position={}, value={v}", position + 1),
+            ));
         }
         largest = largest.max(v.abs());
     }
@@ -141,7 +144,10 @@ pub fn forecast(
         None => Ok(spread),
         Some(at) => Err(Refusal::new(
             Status::Overflow,
-            format!("forecast exceeds the range of a 64-bit float: step={}, largest_value={largest:e}", at % horizon.max(1) + 1),
+            format!(
+                "forecast exceeds the range of a 64-bit float: step={}, largest_value={largest:e}",
+                at % horizon.max(1) + 1
+            ),
         )),
     }
 }

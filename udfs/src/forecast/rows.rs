@@ -40,7 +40,14 @@ impl Rows {
     }
 
     /// One row of a forecast; `bounds` are lower and upper of each level.
-    pub(super) fn forecast(&mut self, time: i64, step: i32, yhat: f64, bounds: impl Iterator<Item = Option<f64>>, verdict: Verdict) {
+    pub(super) fn forecast(
+        &mut self,
+        time: i64,
+        step: i32,
+        yhat: f64,
+        bounds: impl Iterator<Item = Option<f64>>,
+        verdict: Verdict,
+    ) {
         self.time.append_value(time);
         self.step.append_value(step);
         self.yhat.append_value(yhat);
@@ -83,7 +90,8 @@ impl Rows {
 
     /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
     pub(super) fn memory_bytes(&self) -> usize {
-        let texts = self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
+        let texts =
+            self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
         let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 3 * 4 + 2;
         2 * (self.rows * row + texts)
     }

@@ -91,9 +91,15 @@ impl Worker {
         }
         for row in 0..times.len() {
             if column.is_null(row) {
-                self.fault(Status::NullTime, format!("time is null, drop or mend the row: position={}", first + row + 1));
+                self.fault(
+                    Status::NullTime,
+                    format!("time is null, drop or mend the row: position={}", first + row + 1),
+                );
             } else if times.is_null(row) {
-                self.fault(Status::OutOfRange, format!("time exceeds 64-bit signed integers: position={}", first + row + 1));
+                self.fault(
+                    Status::OutOfRange,
+                    format!("time exceeds 64-bit signed integers: position={}", first + row + 1),
+                );
             } else {
                 self.times.push(times.value(row));
                 self.values.push(if values.is_null(row) { 0.0 } else { values.value(row) });
@@ -109,7 +115,10 @@ impl Worker {
     fn compute(&mut self, context: &dyn GroupContext) -> Result<Result<Fitted, Refusal>> {
         let plan = Arc::clone(&self.plan);
         if let Some(down) = self.times.windows(2).find(|w| w[1] < w[0]) {
-            return Err(Error::Bug(format!("rows of a group arrived out of order: before={}, after={}", down[0], down[1])));
+            return Err(Error::Bug(format!(
+                "rows of a group arrived out of order: before={}, after={}",
+                down[0], down[1]
+            )));
         }
         if let Err(refusal) = self.check(&plan) {
             return Ok(Err(refusal));
@@ -219,7 +228,8 @@ impl Worker {
         let (buffers, path) = (&mut self.buffers, &mut self.path);
         let run = AssertUnwindSafe(|| forecast(model, y, plan.season_length, plan.horizon, buffers, path));
         let spread = catch_unwind(run).unwrap_or_else(|panic| {
-            let what = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
+            let what =
+                panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
             let reason = format!("model {} panicked, please report it: {}", model.name(), what.unwrap_or_default());
             Err(Refusal::new(Status::Bug, reason))
         })?;
@@ -230,8 +240,14 @@ impl Worker {
             return Err(Refusal::new(Status::Overflow, reason));
         }
         let bounds = spread == Spread::Known;
-        let unknown = (!bounds && !plan.levels.is_empty())
-            .then(|| format!("{} needs n>{} for an interval, has n={}", model.name(), model.observations_min(plan.season_length), y.len()));
+        let unknown = (!bounds && !plan.levels.is_empty()).then(|| {
+            format!(
+                "{} needs n>{} for an interval, has n={}",
+                model.name(),
+                model.observations_min(plan.season_length),
+                y.len()
+            )
+        });
         let (status, reason) = match (short, unknown) {
             (None, None) => (Status::Ok, None),
             (None, Some(unknown)) => (Status::NoInterval, Some(unknown)),
@@ -243,7 +259,8 @@ impl Worker {
 
     fn write(&mut self, fitted: &Fitted) {
         let cutoff = self.times.last().copied();
-        let verdict = Verdict { model: Some(fitted.model), cutoff, status: fitted.status, reason: fitted.reason.as_deref() };
+        let verdict =
+            Verdict { model: Some(fitted.model), cutoff, status: fitted.status, reason: fitted.reason.as_deref() };
         for (t, (&time, (&mean, &deviation))) in
             self.future.iter().zip(self.path.mean.iter().zip(&self.path.deviation)).enumerate()
         {
@@ -275,11 +292,10 @@ impl GroupWorker for Worker {
         }
         let column = rows.column(keys);
         let times = self.plan.clock.integers(column)?;
-        let values = rows
-            .column(keys + 1)
-            .as_any()
-            .downcast_ref::<Float64Array>()
-            .ok_or_else(|| Error::Bug(format!("values are no Float64: type={}", rows.column(keys + 1).data_type())))?;
+        let values =
+            rows.column(keys + 1).as_any().downcast_ref::<Float64Array>().ok_or_else(|| {
+                Error::Bug(format!("values are no Float64: type={}", rows.column(keys + 1).data_type()))
+            })?;
         self.append(&times, column, values);
         Ok(())
     }

@@ -96,23 +96,33 @@ fn forecast_is_in_the_table_of_functions() {
 fn the_help_names_every_status_and_every_output_column() {
     let statuses = SIGNATURE.output.iter().find(|o| o.name == "status").unwrap().meaning;
     for status in super::super::Status::ALL {
-        assert!(statuses.split(|c: char| !c.is_ascii_lowercase() && c != '_').any(|s| s == status.name()), "{}", status.name());
+        assert!(
+            statuses.split(|c: char| !c.is_ascii_lowercase() && c != '_').any(|s| s == status.name()),
+            "{}",
+            status.name()
+        );
     }
-    let fields = bind(batch(None, days(1), counting(1)).schema(), json!({"horizon": 1, "level": [80]})).unwrap().output();
-    let documented: Vec<_> = SIGNATURE.output.iter().map(|o| o.name.replace("<time>", "ds").replace("<level>", "80")).skip(1).collect();
+    let fields =
+        bind(batch(None, days(1), counting(1)).schema(), json!({"horizon": 1, "level": [80]})).unwrap().output();
+    let documented: Vec<_> =
+        SIGNATURE.output.iter().map(|o| o.name.replace("<time>", "ds").replace("<level>", "80")).skip(1).collect();
     assert_eq!(fields.iter().map(|f| f.name().clone()).collect::<Vec<_>>(), documented);
 }
 
 #[test]
 fn a_daily_series_is_continued_day_by_day_with_bounds_about_its_mean() {
-    let out = run(&batch(Some("a"), days(35), counting(35)), json!({"horizon": 14, "season_length": 7, "level": [80, 95]}));
+    let out =
+        run(&batch(Some("a"), days(35), counting(35)), json!({"horizon": 14, "season_length": 7, "level": [80, 95]}));
     assert!(!out.1);
     assert_eq!(out.0.num_rows(), 14);
-    assert_eq!(out.text("ds", 0), "2024-11-09");
-    assert_eq!(out.text("cutoff", 13), "2024-11-08");
+    assert_eq!(out.text("ds", 0), "2024-11-08");
+    assert_eq!(out.text("cutoff", 13), "2024-11-07");
     assert_eq!((out.text("model", 0), out.text("status", 0)), ("ets_ana".into(), "ok".into()));
     assert!(out.0.column_by_name("reason").unwrap().is_null(0));
-    assert_eq!(out.0.column_by_name("step").unwrap().as_primitive::<Int32Type>().values(), &(1..=14).collect::<Vec<i32>>()[..]);
+    assert_eq!(
+        out.0.column_by_name("step").unwrap().as_primitive::<Int32Type>().values(),
+        &(1..=14).collect::<Vec<i32>>()[..]
+    );
     for (t, y) in out.yhat().iter().enumerate() {
         assert!((y - (t % 7) as f64).abs() < 1e-9, "step={t} yhat={y}");
         let bound = |name: &str| out.0.column_by_name(name).unwrap().as_primitive::<Float64Type>().value(t);
@@ -136,14 +146,18 @@ fn each_fault_of_a_series_has_its_status_and_says_where() {
     let cases: Vec<(RecordBatch, &str, &str)> = vec![
         (batch(None, days(20), counting(20)), "null_id", "column=sku"),
         (batch(Some("a"), null_time, counting(20)), "null_time", "position=1"),
-        (batch(Some("a"), days(20), value(3, None)), "null_value", "time=2024-10-08"),
-        (batch(Some("a"), days(20), value(15, Some(f64::NAN))), "not_finite", "time=2024-10-20, value=NaN"),
+        (batch(Some("a"), days(20), value(3, None)), "null_value", "time=2024-10-07"),
+        (batch(Some("a"), days(20), value(15, Some(f64::NAN))), "not_finite", "time=2024-10-19, value=NaN"),
         (batch(Some("a"), days(20), value(0, Some(f64::INFINITY))), "not_finite", "value=inf"),
         (batch(Some("a"), twice, counting(4)), "duplicate_time", "time=2024-01-02"),
         (batch(Some("a"), gap, counting(4)), "gap", "first_missing=2024-01-03, missing=2, step=1 day"),
         (batch(Some("a"), dates(&["2024-01-01"]), counting(1)), "no_frequency", "set freq"),
         (batch(Some("a"), dates(&["9999-12-29", "9999-12-30"]), counting(2)), "out_of_range", "step=2"),
-        (batch(Some("a"), Arc::new(Date32Array::from(vec![3_000_000, 3_000_001])), counting(2)), "out_of_range", "time=3000000"),
+        (
+            batch(Some("a"), Arc::new(Date32Array::from(vec![3_000_000, 3_000_001])), counting(2)),
+            "out_of_range",
+            "time=3000000",
+        ),
         (batch(Some("a"), Arc::new(Int8Array::from(vec![125, 126])), counting(2)), "out_of_range", "step=2"),
         (batch(Some("a"), Arc::new(UInt64Array::from(vec![1, u64::MAX])), counting(2)), "out_of_range", "position="),
         (
@@ -151,7 +165,11 @@ fn each_fault_of_a_series_has_its_status_and_says_where() {
             "mixed_frequency",
             "first=-9223372036854775808",
         ),
-        (batch(Some("a"), Arc::new(Int64Array::from(vec![1, 3, 6])), counting(3)), "mixed_frequency", "time=6, first=1, step=2"),
+        (
+            batch(Some("a"), Arc::new(Int64Array::from(vec![1, 3, 6])), counting(3)),
+            "mixed_frequency",
+            "time=6, first=1, step=2",
+        ),
         (
             batch(Some("a"), dates(&["2024-01-01", "2024-02-01", "2024-03-01", "2024-03-15"]), counting(4)),
             "mixed_frequency",
@@ -170,9 +188,14 @@ fn each_fault_of_a_series_has_its_status_and_says_where() {
 fn a_short_series_goes_down_the_ladder_or_is_refused() {
     let case = |n: i32, given: Value| run(&batch(Some("a"), days(n), counting(n as usize)), given);
     let asked = json!({"horizon": 2, "season_length": 7, "model": "ets_ana", "freq": "D", "level": [80]});
-    for (n, model, reason) in [(16, "ets_ann", "ets_ana needs n>=17, has n=16"), (3, "naive", "ets_ana needs n>=17, has n=3")] {
+    for (n, model, reason) in
+        [(16, "ets_ann", "ets_ana needs n>=17, has n=16"), (3, "naive", "ets_ana needs n>=17, has n=3")]
+    {
         let out = case(n, asked.clone());
-        assert_eq!((out.text("model", 0), out.text("status", 0), out.text("reason", 0)), (model.into(), "fallback".into(), reason.into()));
+        assert_eq!(
+            (out.text("model", 0), out.text("status", 0), out.text("reason", 0)),
+            (model.into(), "fallback".into(), reason.into())
+        );
     }
     let out = case(1, asked);
     assert_eq!(out.text("reason", 0), "ets_ana needs n>=17, has n=1; naive needs n>1 for an interval, has n=1");
@@ -190,7 +213,10 @@ fn gaps_are_filled_as_asked() {
     let gap = dates(&["2024-01-01", "2024-01-02", "2024-01-05"]);
     let values = vec![Some(1.0), Some(2.0), Some(5.0)];
     for (fill, sse) in [("zero", [1.0, 4.0, 0.0, 25.0]), ("previous", [1.0, 0.0, 0.0, 9.0])] {
-        let out = run(&batch(Some("a"), Arc::clone(&gap), values.clone()), json!({"horizon": 1, "model": "naive", "fill": fill, "level": [68]}));
+        let out = run(
+            &batch(Some("a"), Arc::clone(&gap), values.clone()),
+            json!({"horizon": 1, "model": "naive", "fill": fill, "level": [68]}),
+        );
         let upper = out.0.column_by_name("yhat_upper_68").unwrap().as_primitive::<Float64Type>().value(0);
         let sigma = (sse.iter().sum::<f64>() / 4.0).sqrt();
         assert!((upper - (5.0 + intervals::half_width(68) * sigma)).abs() < 1e-12, "{fill}");
@@ -224,7 +250,8 @@ fn the_calendar_goes_on_as_the_series_does() {
         let out = run(&batch(Some("a"), dates(times), counting(times.len())), json!({"horizon": 2, "freq": freq}));
         assert_eq!(out.times(), *next, "{times:?} {freq}");
     }
-    let (status, reason) = run(&batch(Some("a"), dates(&["2024-01-02"]), counting(1)), json!({"horizon": 2, "freq": "MS"})).refused();
+    let (status, reason) =
+        run(&batch(Some("a"), dates(&["2024-01-02"]), counting(1)), json!({"horizon": 2, "freq": "MS"})).refused();
     assert!(status == "mixed_frequency" && reason.contains("time=2024-01-02"), "{status}: {reason}");
 }
 
@@ -264,7 +291,7 @@ fn wrong_arguments_are_refused_when_bound_and_say_what_is_allowed() {
         (&daily, json!({"horizon": 1, "model": "ets_ana"}), "at least 2 with model 'ets_ana'"),
         (&daily, json!({"horizon": 1, "level": [0]}), "1 to 99"),
         (&daily, json!({"horizon": 1, "fill": "none"}), "zero"),
-        (&daily, json!({"horizon": 1, "freq": "dayz"}), "did you mean 'days'?"),
+        (&daily, json!({"horizon": 1, "freq": "dayz"}), "did you mean 'day'?"),
         (&daily, json!({"horizon": 1, "freq": ""}), "it is empty"),
         (&daily, json!({"horizon": 1, "freq": "0D"}), "at least 1"),
         (&daily, json!({"horizon": 1, "freq": "99999999999999999999D"}), "whole number"),
@@ -274,7 +301,8 @@ fn wrong_arguments_are_refused_when_bound_and_say_what_is_allowed() {
         (&steps, json!({"horizon": 1, "freq": "D"}), "no calendar"),
     ];
     for (schema, given, part) in cases {
-        let error = bind(Arc::clone(schema), given.clone()).err().map(|e| (matches!(e, Error::Argument(_)), e.to_string()));
+        let error =
+            bind(Arc::clone(schema), given.clone()).err().map(|e| (matches!(e, Error::Argument(_)), e.to_string()));
         assert!(error.as_ref().is_some_and(|(argument, text)| *argument && text.contains(part)), "{given}: {error:?}");
     }
 }
@@ -297,7 +325,11 @@ fn one_worker_gives_the_same_rows_for_a_series_whatever_came_before() {
     let alone = run(&good, given.clone()).0;
     let bound = bind(good.schema(), given).unwrap();
     let mut worker = bound.worker();
-    for bad in [batch(None, days(9), counting(9)), batch(Some("b"), days(400), counting(400)), batch(Some("c"), days(3), vec![None; 3])] {
+    for bad in [
+        batch(None, days(9), counting(9)),
+        batch(Some("b"), days(400), counting(400)),
+        batch(Some("c"), days(3), vec![None; 3]),
+    ] {
         worker.push(&bad).unwrap();
         worker.finish(&Unlimited).unwrap();
     }
@@ -331,7 +363,13 @@ fn a_panicking_model_costs_its_series_alone() {
         fn simpler(&self) -> Option<&'static dyn Model> {
             None
         }
-        fn fit(&self, _: &[f64], _: usize, _: &mut crate::forecast::Buffers, _: &mut crate::forecast::Path) -> crate::forecast::Spread {
+        fn fit(
+            &self,
+            _: &[f64],
+            _: usize,
+            _: &mut crate::forecast::Buffers,
+            _: &mut crate::forecast::Path,
+        ) -> crate::forecast::Spread {
             panic!("division by zero of 1")
         }
     }
