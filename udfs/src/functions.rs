@@ -12,8 +12,7 @@ use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
 /// Every group function, in the order in which `lakecast functions` prints them.
-pub const FUNCTIONS: &[&dyn GroupFunction] =
-    &[&baskets::BasketPrefixes, &baskets::MineShard, &baskets::DeriveRules];
+pub const FUNCTIONS: &[&dyn GroupFunction] = &[&baskets::BasketPrefixes, &baskets::MineShard, &baskets::DeriveRules];
 
 /// A function from the rows of one group to rows.
 ///

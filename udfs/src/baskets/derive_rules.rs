@@ -59,7 +59,12 @@ impl GroupFunction for DeriveRules {
         }
         let item = element_type(SIGNATURE.name, input.schema.field(1), "list of items")?;
         let ok = Class::Exact.takes(&item);
-        check_type(SIGNATURE.name, input.schema.field(1), ok, "list of integers, booleans, strings, dates or decimals")?;
+        check_type(
+            SIGNATURE.name,
+            input.schema.field(1),
+            ok,
+            "list of integers, booleans, strings, dates or decimals",
+        )?;
         let wanted = Wanted {
             min_confidence: Threshold::new(args.number("min_confidence")?),
             min_lift: Threshold::new(args.number("min_lift")?),
