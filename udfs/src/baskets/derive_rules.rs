@@ -94,8 +94,11 @@ impl BoundFunction for Bound {
     }
 }
 
-/// The whole numbers behind the measures, as output columns.
-const COUNTS: [(&str, fn(&Counts) -> i64); 4] = [
+/// A whole number as an output column: its name, and where it stands.
+type CountColumn = (&'static str, fn(&Counts) -> i64);
+
+/// The whole numbers behind the measures.
+const COUNTS: [CountColumn; 4] = [
     ("n_both", |c| c.both),
     ("n_antecedent", |c| c.antecedent),
     ("n_consequent", |c| c.consequent),
