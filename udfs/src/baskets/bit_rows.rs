@@ -4,7 +4,7 @@ use super::pattern_growth::{BitRow, Growth};
 use crate::error::Result;
 
 impl Growth<'_> {
-    /// Grows the path by each candidate in turn, over the merged words `self.bits[from..to]`.
+    /// Grows the path by each candidate in turn, the rarest first, over the merged words `self.bits[from..to]`.
     ///
     /// `candidates` are the items that are frequent beside the path, `counts` their weights, `labels` their names; the
     /// words hold candidates only. An item's conditional words are cut below it, so that each itemset is met once.
@@ -18,7 +18,10 @@ impl Growth<'_> {
     ) -> Result<()> {
         let mark = self.bits.len();
         let starts = self.deliver_bits(from, to)?;
-        for item in ones(candidates) {
+        let mut left = candidates;
+        while left != 0 {
+            let item = 63 - left.leading_zeros() as usize;
+            left ^= 1 << item;
             let total = counts[item];
             let (first, end) = (starts[item] as usize, starts[item + 1] as usize);
             self.path.push(labels[item]);

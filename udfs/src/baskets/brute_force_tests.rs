@@ -152,7 +152,8 @@ fn a_basket_goes_once_to_each_shard_up_to_its_rarest_item_there() {
         .iter()
         .map(|g| {
             let rows = g[0].column(6).as_list::<i32>();
-            let shown: Vec<_> = (0..rows.len()).filter(|&i| rows.is_valid(i)).map(|i| format!("{:?}", rows.value(i))).collect();
+            let shown: Vec<_> =
+                (0..rows.len()).filter(|&i| rows.is_valid(i)).map(|i| format!("{:?}", rows.value(i))).collect();
             shown.concat().split_whitespace().collect::<String>()
         })
         .collect();
@@ -234,7 +235,10 @@ fn an_explosion_ends_within_its_memory_and_names_the_remedy() {
         worker.finish(context).unwrap_err()
     };
     let refused = finish(&Pool(16 << 20));
-    assert!(matches!(&refused, Error::Limit(m) if m.contains("raise min_support") && m.contains("pool exhausted")), "{refused}");
+    assert!(
+        matches!(&refused, Error::Limit(m) if m.contains("raise min_support") && m.contains("pool exhausted")),
+        "{refused}"
+    );
     assert!(matches!(finish(&Stopped), Error::Cancelled));
 }
 
@@ -306,11 +310,13 @@ fn lost_or_repeated_prefixes_are_noticed() {
     assert!(twice.contains("not hold an item as often as its n_item states"), "{twice}");
     assert!(message(&|rows| rows[3..].to_vec()).contains("no items of kind 0"));
     assert!(message(&|rows| rows[1..].to_vec()).contains("ranks"));
-    assert!(message(&|mut rows| {
-        rows.reverse();
-        rows
-    })
-    .contains("kind 0, then of kind 1"));
+    assert!(
+        message(&|mut rows| {
+            rows.reverse();
+            rows
+        })
+        .contains("kind 0, then of kind 1")
+    );
 }
 
 #[test]
@@ -323,7 +329,7 @@ fn column_types_and_arguments_are_checked_while_planning() {
     };
     assert!(wrong(2, DataType::Utf8).contains("column=rank, type=Utf8, allowed=[integer]"));
     assert!(wrong(6, DataType::Int64).contains("column=prefix"));
-    let misspelt = bind(&MineShard, &schema, json!({"max_length": 3})).map(|_| ()).unwrap_err().to_string();
+    let misspelt = bind(&MineShard, &schema, json!({"max_lenn": 3})).map(|_| ()).unwrap_err().to_string();
     assert!(misspelt.contains("did you mean `max_len`"), "{misspelt}");
     assert!(bind(&MineShard, &schema, json!({"max_len": 0})).is_err());
 }
@@ -350,8 +356,8 @@ fn output_columns_of_a_bound_function_are_those_of_its_signature() {
 fn rule_schema(item: &DataType) -> Arc<Schema> {
     Arc::new(Schema::new(vec![
         Field::new("shard", DataType::Int64, false),
-        Field::new("itemset", super::columns::list_of(item.clone()), false),
-        Field::new("n", DataType::Int64, false),
+        Field::new("itemset", super::columns::list_of(item.clone()), true),
+        Field::new("n", DataType::Int64, true),
         Field::new("n_baskets", DataType::Int64, false),
     ]))
 }

@@ -59,7 +59,12 @@ impl GroupFunction for DeriveRules {
         }
         let item = element_type(SIGNATURE.name, input.schema.field(1), "list of items")?;
         let ok = Class::Exact.takes(&item);
-        check_type(SIGNATURE.name, input.schema.field(1), ok, "list of integers, booleans, strings, dates or decimals")?;
+        check_type(
+            SIGNATURE.name,
+            input.schema.field(1),
+            ok,
+            "list of integers, booleans, strings, dates or decimals",
+        )?;
         let wanted = Wanted {
             min_confidence: Threshold::new(args.number("min_confidence")?),
             min_lift: Threshold::new(args.number("min_lift")?),
@@ -89,8 +94,11 @@ impl BoundFunction for Bound {
     }
 }
 
-/// The whole numbers behind the measures, as output columns.
-const COUNTS: [(&str, fn(&Counts) -> i64); 4] = [
+/// A whole number as an output column: its name, and where it stands.
+type CountColumn = (&'static str, fn(&Counts) -> i64);
+
+/// The whole numbers behind the measures.
+const COUNTS: [CountColumn; 4] = [
     ("n_both", |c| c.both),
     ("n_antecedent", |c| c.antecedent),
     ("n_consequent", |c| c.consequent),

@@ -160,7 +160,10 @@ mod tests {
             let hash = (0..3).filter(|i| chosen >> i & 1 == 1).map(|i| item_hash(of[i])).fold(0, u64::wrapping_add);
             index.find(&of, chosen, hash)
         };
-        assert_eq!([0b001, 0b010, 0b011, 0b100, 0b101, 0b111].map(find), [Some(7), Some(6), Some(5), Some(4), None, Some(3)]);
+        assert_eq!(
+            [0b001, 0b010, 0b011, 0b100, 0b101, 0b111].map(find),
+            [Some(7), Some(6), Some(5), Some(4), None, Some(3)]
+        );
         assert_eq!((0..5).map(|i| index.items(i).to_vec()).collect::<Vec<_>>()[1], [2, 4]);
         assert!(ItemsetIndex::new(&[1, 1], &[0, 1, 2], &[5, 5]).is_err());
     }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::functions::GroupContext;
 
-/// Itemsets that one Arrow list array can hold: its offsets are 32 bits wide.
+/// Items that one Arrow list array can hold: its offsets are 32 bits wide.
 const CAPACITY: usize = i32::MAX as usize;
 
 /// Itemsets of one shard, in the order in which they were found, laid out like an Arrow list array.
@@ -63,11 +63,11 @@ impl Itemsets {
         context: &dyn GroupContext,
     ) -> Result<()> {
         let length = path.len() + perfect.len();
-        if length > 31 && implied(length, self.max_len) > CAPACITY as u128 {
+        if length > 24 && implied(length, self.max_len) > CAPACITY as u128 {
             return Err(too_many(&format!("one of them has {length} items, and all its subsets are frequent too")));
         }
-        let subsets = subsets(perfect.len(), self.max_len - path.len());
-        let codes = subsets.saturating_mul(length.min(self.max_len));
+        let (subsets, codes) = subsets(perfect.len(), path.len(), self.max_len);
+        let (subsets, codes) = (saturating(subsets), saturating(codes));
         self.room(codes, subsets, held, context)?;
         let first = self.counts.len();
         self.codes.extend_from_slice(path);
@@ -123,27 +123,30 @@ pub fn too_many(why: &str) -> Error {
     Error::Limit(format!("too many frequent itemsets: raise min_support or set a smaller max_len: {why}"))
 }
 
-/// Subsets with at most `room` items of a set of `n` items, the empty one included; saturates.
-fn subsets(n: usize, room: usize) -> usize {
-    usize::try_from(choose_up_to(n, room)).unwrap_or(usize::MAX)
-}
-
-/// Frequent itemsets of one shard that a frequent itemset of `length` items implies: all its subsets that keep its
-/// rarest item, of at most `max_len` items; saturates.
+/// Items of all itemsets of one shard that a frequent itemset of `length` items implies: its subsets that keep its rarest
+/// item, of at most `max_len` items; saturates.
 fn implied(length: usize, max_len: usize) -> u128 {
-    choose_up_to(length - 1, max_len - 1)
+    subsets(length - 1, 1, max_len).1
 }
 
-fn choose_up_to(n: usize, most: usize) -> u128 {
-    let (mut term, mut sum) = (1u128, 1u128);
-    for k in 1..=most.min(n) {
+/// How many itemsets of at most `max_len` items `base` items make with the subsets of `n` others, and how many items
+/// those itemsets have in all; saturates.
+fn subsets(n: usize, base: usize, max_len: usize) -> (u128, u128) {
+    let mut term = 1u128;
+    let (mut sets, mut items) = (1u128, base as u128);
+    for k in 1..=n.min(max_len - base) {
         term = match term.checked_mul((n - k + 1) as u128) {
             Some(product) => product / k as u128,
-            None => return u128::MAX,
+            None => return (u128::MAX, u128::MAX),
         };
-        sum = sum.saturating_add(term);
+        sets = sets.saturating_add(term);
+        items = items.saturating_add(term.saturating_mul((base + k) as u128));
     }
-    sum
+    (sets, items)
+}
+
+fn saturating(n: u128) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -161,8 +164,16 @@ mod tests {
     fn perfect_extensions_come_out_as_all_their_subsets_in_ascending_order() {
         let mut sets = Itemsets::new(usize::MAX);
         sets.emit(&[5, 2], &[9, 1, 3], 7, 0, &Unlimited).unwrap();
-        let expected: Vec<&[u32]> =
-            vec![&[1, 2, 3, 5], &[1, 2, 3, 5, 9], &[1, 2, 5], &[1, 2, 5, 9], &[2, 3, 5], &[2, 3, 5, 9], &[2, 5], &[2, 5, 9]];
+        let expected: Vec<&[u32]> = vec![
+            &[1, 2, 3, 5],
+            &[1, 2, 3, 5, 9],
+            &[1, 2, 5],
+            &[1, 2, 5, 9],
+            &[2, 3, 5],
+            &[2, 3, 5, 9],
+            &[2, 5],
+            &[2, 5, 9],
+        ];
         assert_eq!(listing(&sets), expected);
         assert!(sets.counts.iter().all(|&n| n == 7));
     }
@@ -187,8 +198,8 @@ mod tests {
 
     #[test]
     fn sums_of_binomials_are_exact_and_saturate() {
-        assert_eq!(choose_up_to(5, 2), 16);
-        assert_eq!(choose_up_to(40, 40), 1 << 40);
-        assert_eq!(choose_up_to(100_000, 50_000), u128::MAX);
+        assert_eq!(subsets(5, 1, 3), (1 + 5 + 10, 1 + 2 * 5 + 3 * 10));
+        assert_eq!(subsets(40, 0, usize::MAX), (1 << 40, 40 << 39));
+        assert_eq!(subsets(100_000, 1, 50_000), (u128::MAX, u128::MAX));
     }
 }

@@ -23,6 +23,8 @@ pub mod threshold;
 mod brute_force_tests;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod reference_tests;
 
 pub use derive_rules::DeriveRules;
 pub use prefixes::{BasketPrefixes, PREFIX};

@@ -21,7 +21,11 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-pub(super) fn bind(function: &dyn GroupFunction, schema: &Arc<Schema>, args: Value) -> crate::Result<Arc<dyn BoundFunction>> {
+pub(super) fn bind(
+    function: &dyn GroupFunction,
+    schema: &Arc<Schema>,
+    args: Value,
+) -> crate::Result<Arc<dyn BoundFunction>> {
     let signature = function.signature();
     let args = Args::from_json(&Args::check(signature, object(args))?.to_json())?;
     let role = |r| signature.columns.iter().filter(|c| c.role == r).count();
@@ -178,8 +182,8 @@ pub(super) fn rules(itemsets: &RecordBatch, n_baskets: i64, args: Value, batch: 
     let rows = itemsets.num_rows();
     let schema = Arc::new(Schema::new(vec![
         Field::new("shard", DataType::Int64, false),
-        Field::new("itemset", itemsets.column(0).data_type().clone(), false),
-        Field::new("n", DataType::Int64, false),
+        Field::new("itemset", itemsets.column(0).data_type().clone(), true),
+        Field::new("n", DataType::Int64, true),
         Field::new("n_baskets", DataType::Int64, false),
     ]));
     let columns: Vec<ArrayRef> = vec![

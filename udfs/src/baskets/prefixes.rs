@@ -47,7 +47,11 @@ static SIGNATURE: Signature = Signature {
     output: &[
         Output { name: "shard", kind: "BIGINT", meaning: "rank mod shards of the prefix's last item" },
         Output { name: "kind", kind: "TINYINT", meaning: "1: the row carries a prefix" },
-        Output { name: "prefix", kind: "INTEGER UNSIGNED[]", meaning: "ranks of the basket, ascending, up to the shard's last" },
+        Output {
+            name: "prefix",
+            kind: "INTEGER UNSIGNED[]",
+            meaning: "ranks of the basket, ascending, up to the shard's last",
+        },
     ],
 };
 

@@ -88,8 +88,16 @@ pub(super) fn derive(
     held: usize,
     context: &dyn GroupContext,
 ) -> Result<Rules> {
-    let mut derivation =
-        Derivation { itemsets, baskets, wanted, rules: Rules::default(), tries: 0, held, context, frontier: Vec::new() };
+    let mut derivation = Derivation {
+        itemsets,
+        baskets,
+        wanted,
+        rules: Rules::default(),
+        tries: 0,
+        held,
+        context,
+        frontier: Vec::new(),
+    };
     for i in 0..itemsets.len() {
         if itemsets.items(i).len() > 1 {
             derivation.split(i)?;

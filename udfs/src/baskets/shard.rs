@@ -36,7 +36,12 @@ static SIGNATURE: Signature = Signature {
         column("rank", Role::Value, Class::Exact, "kind 0: position of the item, 0 for the most frequent"),
         column("item", Role::Value, Class::Exact, "kind 0: the item"),
         column("n_item", Role::Value, Class::Exact, "kind 0: baskets that hold the item"),
-        column("min_count", Role::Value, Class::Exact, "kind 0: baskets that must hold an itemset, the same on all rows"),
+        column(
+            "min_count",
+            Role::Value,
+            Class::Exact,
+            "kind 0: baskets that must hold an itemset, the same on all rows",
+        ),
         column("prefix", Role::Value, Class::Any, "kind 1: ranks of a basket, ascending, the last of them the shard's"),
     ],
     params: &[MAX_LEN, SHARDS],

@@ -66,9 +66,14 @@ mod tests {
 
     #[test]
     fn a_rule_at_exactly_the_threshold_passes() {
-        for (number, part, whole) in [(0.3, 30, 100), (0.1, 1, 10), (0.7, 7, 10), (0.07, 7, 100), (1.0, 9, 9), (1.5, 3, 2)] {
+        for (number, part, whole) in
+            [(0.3, 30, 100), (0.1, 1, 10), (0.7, 7, 10), (0.07, 7, 100), (1.0, 9, 9), (1.5, 3, 2)]
+        {
             assert!(Threshold::new(number).reached(part, whole), "{number}");
-            assert!(!Threshold::new(number).reached(part * 1_000_000_000_000 - 1, whole * 1_000_000_000_000), "{number}");
+            assert!(
+                !Threshold::new(number).reached(part * 1_000_000_000_000 - 1, whole * 1_000_000_000_000),
+                "{number}"
+            );
         }
     }
 
