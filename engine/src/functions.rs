@@ -50,7 +50,10 @@ impl Functions {
     pub fn get(&self, name: &str) -> Result<&'static dyn GroupFunction> {
         self.find(name).ok_or_else(|| {
             let hint = nearest(name, self.names()).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
-            plan_datafusion_err!("unknown group function: name={name}, known=[{}]{hint}", self.names().collect::<Vec<_>>().join(", "))
+            plan_datafusion_err!(
+                "unknown group function: name={name}, known=[{}]{hint}",
+                self.names().collect::<Vec<_>>().join(", ")
+            )
         })
     }
 }

@@ -54,7 +54,8 @@ struct Cli {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build()?;
     runtime.block_on(serve(Cli::parse()))
 }
 
@@ -84,7 +85,8 @@ async fn serve(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     let ready = config.health.clone();
     let probe = tokio::net::TcpListener::bind(cli.health).await?;
     tokio::spawn(async move {
-        let readyz = move || async move { if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } };
+        let readyz =
+            move || async move { if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } };
         let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz));
         if let Err(e) = axum::serve(probe, router).await {
             tracing::error!("health probe ended: {e}");

@@ -21,7 +21,8 @@ fn main() -> ExitCode {
     }
     // Delta's engine and the object stores share rustls; it wants its one provider named before first use.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(commands::execute(cli.command, now_ms)),
         Err(e) => Err(lakecast_jobs::failure::Failure::new(

@@ -34,7 +34,8 @@ fn every_planted_bad_series_has_the_status_it_must_have_and_no_other_series_is_l
     let sql = "SELECT sku, status, reason, step, yhat FROM forecast(TABLE(s), id => sku, time => ds, value => qty, horizon => 7, season_length => 7)";
     let mut seen: BTreeMap<Option<String>, (String, usize)> = BTreeMap::new();
     for b in query(&[("s", &dirty.path("sales_dirty"))], sql) {
-        let (sku, status, reason) = (b.column(0).as_string::<i32>(), b.column(1).as_string::<i32>(), b.column(2).as_string::<i32>());
+        let (sku, status, reason) =
+            (b.column(0).as_string::<i32>(), b.column(1).as_string::<i32>(), b.column(2).as_string::<i32>());
         let (step, yhat) = (b.column(3).as_primitive::<Int32Type>(), b.column(4).as_primitive::<Float64Type>());
         for row in 0..b.num_rows() {
             let id = sku.is_valid(row).then(|| sku.value(row).to_string());
@@ -169,7 +170,11 @@ fn a_wrong_job_file_exits_2_and_says_where_and_what() {
         let said = job(lake.path(), &GOOD.replacen(from, to, 1));
         assert_eq!(said.code, 2, "{to}: {}", said.stderr);
         for part in *parts {
-            assert!(said.stderr.to_lowercase().contains(&part.to_lowercase()), "{to}: expected {part:?} in: {}", said.stderr);
+            assert!(
+                said.stderr.to_lowercase().contains(&part.to_lowercase()),
+                "{to}: expected {part:?} in: {}",
+                said.stderr
+            );
         }
     }
     let said = run(lakecast(["run", "--quiet"]).arg(lake.path().join("job.yaml")));
@@ -220,7 +225,8 @@ fn an_unwritable_location_and_a_full_disk_are_permanent_failures_that_say_so() {
         eprintln!("SKIPPED: a full disk needs the right to mount a small tmpfs");
         return;
     }
-    let big: String = (0..2000).flat_map(|s| (1..=9).map(move |d| format!("s{s},2026-01-0{d},{}\n", s * d % 17))).collect();
+    let big: String =
+        (0..2000).flat_map(|s| (1..=9).map(move |d| format!("s{s},2026-01-0{d},{}\n", s * d % 17))).collect();
     fs::write(lake.path().join("sales.csv"), format!("sku,ds,qty\n{big}")).unwrap();
     let said = job(lake.path(), GOOD);
     let published = mount.join("forecast/_delta_log/00000000000000000000.json").exists();

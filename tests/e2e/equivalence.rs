@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 const FORECAST: &str = "SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 14, season_length => 7, level => [80, 95])";
-const ITEMSETS: &str = "SELECT * FROM frequent_itemsets(TABLE(order_lines), basket => order_id, item => sku, min_support => 0.002)";
+const ITEMSETS: &str =
+    "SELECT * FROM frequent_itemsets(TABLE(order_lines), basket => order_id, item => sku, min_support => 0.002)";
 const RULES: &str = "SELECT * FROM association_rules(TABLE(order_lines), basket => order_id, item => sku, min_support => 8, min_confidence => 0.1, max_consequent => 3)";
 
 /// Copies a folder's files under other names, so that a listing meets them in another order.
@@ -24,7 +25,8 @@ fn shuffled(from: &Path, to: &Path) {
 fn partitions_batch_sizes_and_file_order_change_no_bit() {
     let dir = tempfile::tempdir().unwrap();
     let market = dir.path().join("market");
-    ok(lakecast(["generate", "--skus", "400", "--days", "200", "--baskets", "6000", "--seed", "3", "--out"]).arg(&market));
+    ok(lakecast(["generate", "--skus", "400", "--days", "200", "--baskets", "6000", "--seed", "3", "--out"])
+        .arg(&market));
     for table in ["sales", "order_lines"] {
         shuffled(&market.join(table), &dir.path().join("shuffled").join(table));
     }

@@ -25,7 +25,8 @@ fn every_example_on_shared_data_publishes() {
         let report = publish(&job, dir.path(), Some(&data));
         for table in report["tables"].as_array().unwrap() {
             assert!(table["rows"].as_u64().unwrap() > 0, "{}: {table}", job.display());
-            let location = dir.path().join("out").join(Path::new(table["location"].as_str().unwrap()).file_name().unwrap());
+            let location =
+                dir.path().join("out").join(Path::new(table["location"].as_str().unwrap()).file_name().unwrap());
             let rows = query(&[("t", &location)], "SELECT * FROM t").iter().map(|b| b.num_rows() as u64).sum::<u64>();
             assert_eq!(Some(rows), table["rows"].as_u64(), "{}", job.display());
         }
@@ -37,7 +38,8 @@ fn every_example_on_shared_data_publishes() {
 #[test]
 fn the_nightly_example_runs_on_generated_data() {
     let dir = tempfile::tempdir().unwrap();
-    ok(lakecast(["generate", "--skus", "50", "--days", "120", "--baskets", "3000", "--out"]).arg(dir.path().join("market")));
+    ok(lakecast(["generate", "--skus", "50", "--days", "120", "--baskets", "3000", "--out"])
+        .arg(dir.path().join("market")));
     let job = dir.path().join("nightly.yaml");
     std::fs::copy(workspace().join("jobs/examples/nightly.yaml"), &job).unwrap();
     let report = ok(lakecast(["run", "--run-date", "2026-11-22", "--quiet"]).arg(&job)).json();

@@ -80,7 +80,9 @@ fn check(name: &str, input: &str) {
             let confidence = rules["min_confidence"].as_str().unwrap();
             for (kind, max_consequent) in [("single_consequent", 1), ("any_consequent", 100)] {
                 let Some(n) = rules[kind]["rules"].as_u64().filter(|n| *n <= RULES_MAX) else { continue };
-                let sql = format!("SELECT * FROM association_rules({args}, min_confidence => {confidence}, max_consequent => {max_consequent})");
+                let sql = format!(
+                    "SELECT * FROM association_rules({args}, min_confidence => {confidence}, max_consequent => {max_consequent})"
+                );
                 let got = lines_sum(rule_lines(&ask(&file, &sql)));
                 let sum = rules[kind]["sum64"].as_str().unwrap().to_string();
                 assert_eq!(got, (n, sum), "{name} at {min_count}, {kind}, confidence {confidence}");

@@ -25,7 +25,9 @@ fn column(rows: &[RecordBatch]) -> Vec<f64> {
 fn by_series(file: &Path, value: &str, order: &str) -> Vec<(String, Vec<f64>)> {
     let sql = format!("SELECT unique_id, CAST({value} AS DOUBLE) FROM t ORDER BY unique_id, {order}");
     let rows = query(&[("t", file)], &sql);
-    let ids = rows.iter().flat_map(|b| b.column(0).as_string::<i32>().iter().flatten().map(str::to_string).collect::<Vec<_>>());
+    let ids = rows
+        .iter()
+        .flat_map(|b| b.column(0).as_string::<i32>().iter().flatten().map(str::to_string).collect::<Vec<_>>());
     let mut out: Vec<(String, Vec<f64>)> = vec![];
     for (id, y) in ids.zip(column(&rows)) {
         match out.last_mut() {
@@ -64,7 +66,12 @@ struct Sum {
     weight: f64,
 }
 
-fn wrmsse(history: &[(String, Vec<f64>)], actual: &[(String, Vec<f64>)], forecast: &[(String, Vec<f64>)], weights: &HashMap<String, f64>) -> f64 {
+fn wrmsse(
+    history: &[(String, Vec<f64>)],
+    actual: &[(String, Vec<f64>)],
+    forecast: &[(String, Vec<f64>)],
+    weights: &HashMap<String, f64>,
+) -> f64 {
     let longest = history.iter().map(|(_, y)| y.len()).max().unwrap();
     let mut total = 0.0;
     for level in 0..12 {
@@ -88,7 +95,8 @@ fn wrmsse(history: &[(String, Vec<f64>)], actual: &[(String, Vec<f64>)], forecas
             let squares: f64 = s.history[first..].windows(2).map(|w| (w[1] - w[0]).powi(2)).sum();
             let scale = squares / (longest - 1 - first).max(1) as f64;
             if scale > 0.0 {
-                let mse = s.actual.iter().zip(&s.forecast).map(|(a, f)| (a - f).powi(2)).sum::<f64>() / s.actual.len() as f64;
+                let mse =
+                    s.actual.iter().zip(&s.forecast).map(|(a, f)| (a - f).powi(2)).sum::<f64>() / s.actual.len() as f64;
                 error += s.weight * (mse / scale).sqrt();
                 weight += s.weight;
             }

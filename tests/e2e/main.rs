@@ -2,12 +2,12 @@
 
 mod support;
 
-/// Every examples/*.yaml runs and publishes.
-mod examples;
 /// Bad input of every kind ends in a clear error or a status row.
 mod bad_input;
 /// Same rows, bit for bit, on any partitioning, batch size and file order.
 mod equivalence;
+/// Every examples/*.yaml runs and publishes.
+mod examples;
 /// Itemsets and rules equal the reference answers of the shared sets.
 mod itemsets;
 /// M5: rows, accuracy, memory.

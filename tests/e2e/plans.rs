@@ -21,7 +21,9 @@ fn explain(sql: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = sales(dir.path());
     let rows = query(&[("sales", &file)], &format!("EXPLAIN {sql}"));
-    rows.iter().flat_map(|b| b.column(1).as_string::<i32>().iter().flatten().map(str::to_string).collect::<Vec<_>>()).collect()
+    rows.iter()
+        .flat_map(|b| b.column(1).as_string::<i32>().iter().flatten().map(str::to_string).collect::<Vec<_>>())
+        .collect()
 }
 
 const FORECAST: &str = "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, season_length => 7)";
@@ -73,21 +75,49 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let file = sales(dir.path());
     let cases: &[(&str, &[&str])] = &[
-        ("forecast(TABLE(sales), id => sku, time => ds, value => qty, horizn => 7)", &["horizn", "did you mean `horizon`"]),
+        (
+            "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizn => 7)",
+            &["horizn", "did you mean `horizon`"],
+        ),
         ("forecast(TABLE(sales), id => sku, time => ds, value => qty)", &["missing argument", "horizon"]),
         ("forecast(TABLE(sales), id => sku, time => ds, horizon => 7)", &["missing argument", "value"]),
         ("forecast(TABLE(sales), id => skuu, time => ds, value => qty, horizon => 7)", &["skuu", "did you mean `sku`"]),
-        ("forecast(TABLE(sales), id => sku, time => ds, value => sku, horizon => 7)", &["wrong column type", "value", "integer, float or decimal"]),
-        ("forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 0)", &["horizon", "given=0", "from 1 to"]),
-        ("forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, model => 'ets_anna')", &["ets_anna", "did you mean 'ets_ana'"]),
-        ("forecast(TABLE(sales), id => 'sku', time => ds, value => qty, horizon => 7)", &["names a column", "without quotes"]),
-        ("forcast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7)", &["unknown table function", "did you mean `forecast`"]),
-        ("frequent_itemsets(TABLE(sales), basket => ds, item => sku, min_support => 0)", &["min_support", "given=0", "count"]),
-        ("frequent_itemsets(TABLE(sales), basket => ds, item => sku, min_support => 0.0)", &["min_support", "given=0.0"]),
-        ("association_rules(TABLE(sales), basket => ds, item => sku, min_support => 2, min_confidence => 2)", &["min_confidence", "given=2"]),
+        (
+            "forecast(TABLE(sales), id => sku, time => ds, value => sku, horizon => 7)",
+            &["wrong column type", "value", "integer, float or decimal"],
+        ),
+        (
+            "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 0)",
+            &["horizon", "given=0", "from 1 to"],
+        ),
+        (
+            "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, model => 'ets_anna')",
+            &["ets_anna", "did you mean 'ets_ana'"],
+        ),
+        (
+            "forecast(TABLE(sales), id => 'sku', time => ds, value => qty, horizon => 7)",
+            &["names a column", "without quotes"],
+        ),
+        (
+            "forcast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7)",
+            &["unknown table function", "did you mean `forecast`"],
+        ),
+        (
+            "frequent_itemsets(TABLE(sales), basket => ds, item => sku, min_support => 0)",
+            &["min_support", "given=0", "count"],
+        ),
+        (
+            "frequent_itemsets(TABLE(sales), basket => ds, item => sku, min_support => 0.0)",
+            &["min_support", "given=0.0"],
+        ),
+        (
+            "association_rules(TABLE(sales), basket => ds, item => sku, min_support => 2, min_confidence => 2)",
+            &["min_confidence", "given=2"],
+        ),
     ];
     for (call, parts) in cases {
-        let error = try_query(&SessionOptions::default(), &[("sales", &file)], &format!("SELECT * FROM {call}")).unwrap_err();
+        let error =
+            try_query(&SessionOptions::default(), &[("sales", &file)], &format!("SELECT * FROM {call}")).unwrap_err();
         for part in *parts {
             assert!(error.contains(part), "{call}: expected {part:?} in: {error}");
         }

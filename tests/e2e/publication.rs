@@ -35,7 +35,8 @@ impl Lake {
         let dir = tempfile::tempdir().unwrap();
         let market = dir.path().join("market");
         let (skus, days) = (skus.to_string(), days.to_string());
-        ok(lakecast(["generate", "--skus", &skus, "--days", &days, "--baskets", "5000", "--seed", "7", "--out"]).arg(&market));
+        ok(lakecast(["generate", "--skus", &skus, "--days", &days, "--baskets", "5000", "--seed", "7", "--out"])
+            .arg(&market));
         fs::write(dir.path().join("nightly.yaml"), JOB).unwrap();
         Self { dir }
     }
@@ -91,7 +92,10 @@ fn another_date_adds_a_partition_and_changed_input_replaces_one() {
     let mut next = lakecast(["run", "--run-date", "2026-11-23", "--partitions", "8", "--quiet"]);
     ok(next.arg(lake.dir.path().join("nightly.yaml")));
     let days = |l: &Lake| {
-        let rows = query(&[("f", &l.table("forecast"))], "SELECT run_date, count(*) AS n FROM f GROUP BY run_date ORDER BY run_date");
+        let rows = query(
+            &[("f", &l.table("forecast"))],
+            "SELECT run_date, count(*) AS n FROM f GROUP BY run_date ORDER BY run_date",
+        );
         datafusion::arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string()
     };
     let both = days(&lake);
@@ -144,13 +148,21 @@ fn kill_9_at_any_moment_is_continued_by_the_same_command() {
             continued += u32::from(finished > 0);
         }
     }
-    eprintln!("{fired} of {KILLS} kills hit a running process; {continued} runs went on from checkpoints; whole run {took:?}");
+    eprintln!(
+        "{fired} of {KILLS} kills hit a running process; {continued} runs went on from checkpoints; whole run {took:?}"
+    );
     assert!(fired >= KILLS * 3 / 4, "only {fired} of {KILLS} kills hit a running process");
 }
 
 fn checkpoints(table: &Path) -> u64 {
     let Ok(keys) = fs::read_dir(table.join("_lakecast/checkpoints")) else { return 0 };
-    keys.map(|k| fs::read_dir(k.unwrap().path()).unwrap().filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "json")).count() as u64).sum()
+    keys.map(|k| {
+        fs::read_dir(k.unwrap().path())
+            .unwrap()
+            .filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "json"))
+            .count() as u64
+    })
+    .sum()
 }
 
 #[test]
@@ -181,7 +193,8 @@ fn runs_lists_what_was_published() {
 #[test]
 fn a_check_of_the_job_refuses_and_nothing_is_visible() {
     let lake = Lake::new(30, 60);
-    let job = JOB.replace("    location: lake/rules/", "    location: lake/rules/\n    checks: { min_rows: 100000000 }");
+    let job =
+        JOB.replace("    location: lake/rules/", "    location: lake/rules/\n    checks: { min_rows: 100000000 }");
     assert_ne!(job, JOB);
     fs::write(lake.dir.path().join("nightly.yaml"), job).unwrap();
     let said = run(&mut lake.run());
@@ -195,7 +208,11 @@ fn python() -> Option<PathBuf> {
     let venv = crate::support::binary().parent().unwrap().join("lakecast-readers");
     let python = venv.join("bin/python");
     let ready = |p: &Path| {
-        Command::new(p).args(["-c", "import duckdb, polars, deltalake, pyarrow"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        Command::new(p)
+            .args(["-c", "import duckdb, polars, deltalake, pyarrow"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
     };
     if !ready(&python) {
         let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().is_ok_and(|s| s.success());
@@ -219,13 +236,17 @@ fn duckdb_polars_and_deltalake_agree_on_rows_and_sums() {
     let lake = Lake::new(200, 200);
     let report = ok(&mut lake.run()).json();
     for name in ["forecast", "rules"] {
-        let out = Command::new(&python).arg(workspace().join("tests/readers.py")).arg(lake.table(name)).output().unwrap();
+        let out =
+            Command::new(&python).arg(workspace().join("tests/readers.py")).arg(lake.table(name)).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let said: Value = serde_json::from_slice(&out.stdout).unwrap();
         let rows = table(&report, name)["rows"].as_u64().unwrap();
         let column = if name == "forecast" { "yhat" } else { "lift" };
         let ours = query(&[("t", &lake.table(name))], &format!("SELECT sum({column}) FROM t"));
-        let ours: f64 = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(ours[0].column(0)).value(0);
+        let ours: f64 = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(
+            ours[0].column(0),
+        )
+        .value(0);
         let mut readers = BTreeSet::new();
         for (reader, seen) in said.as_object().unwrap() {
             readers.insert(reader.as_str());

@@ -3,9 +3,9 @@
 use crate::support::{lakecast, ok, try_query};
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Builder, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
+use lakecast_engine::SessionOptions;
 use lakecast_engine::functions::Functions;
 use lakecast_engine::sql::table_functions;
-use lakecast_engine::SessionOptions;
 use lakecast_udfs::args::Args;
 use lakecast_udfs::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use lakecast_udfs::signature::{Class, Column, Kind, Output, Param, Role, Signature};
@@ -78,7 +78,8 @@ impl GroupWorker for Worker {
 
 #[test]
 fn a_toy_function_is_one_type_and_one_line() {
-    let options = SessionOptions { functions: Functions::with(&[&Size]), batch_size_rows: 2, ..SessionOptions::default() };
+    let options =
+        SessionOptions { functions: Functions::with(&[&Size]), batch_size_rows: 2, ..SessionOptions::default() };
     let sql = "SELECT id, rows FROM size_of_group((SELECT * FROM (VALUES ('a', 1), ('b', 1), ('a', 2), ('a', 3), (NULL, 1)) AS v(id, at)), id => id, at => at, offset => 1) ORDER BY id";
     let rows = try_query(&options, &[], sql).unwrap();
     let rows = datafusion::arrow::compute::concat_batches(&rows[0].schema(), &rows).unwrap();
@@ -97,7 +98,12 @@ fn every_function_is_documented_and_named_once() {
         for param in signature.params {
             assert!(!param.meaning.is_empty(), "{}: {}", signature.name, param.name);
             if let Some(default) = param.default {
-                assert!(serde_json::from_str::<serde_json::Value>(default).is_ok(), "{}: default of {}", signature.name, param.name);
+                assert!(
+                    serde_json::from_str::<serde_json::Value>(default).is_ok(),
+                    "{}: default of {}",
+                    signature.name,
+                    param.name
+                );
             }
         }
         let help = ok(&mut lakecast(["functions", signature.name])).stdout;

@@ -1,7 +1,7 @@
 //! Nodes and operators as bytes. In: a node. Out: a magic prefix and JSON; the wire names functions, never models.
 
-use super::node::{GroupCall, GroupMapNode};
 use super::GroupMapExec;
+use super::node::{GroupCall, GroupMapNode};
 use crate::functions::Functions;
 use crate::sink::{LakeSinkExec, LakeSinkNode, SinkSpec};
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
@@ -142,7 +142,8 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         ctx: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast operator without input"));
+        let input =
+            || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast operator without input"));
         match decode(buf)? {
             Some(Wire::GroupMap(call)) => Ok(Arc::new(GroupMapExec::try_new(&self.functions, call, input()?)?)),
             Some(Wire::LakeSink(spec)) => Ok(Arc::new(LakeSinkExec::new(spec, input()?))),

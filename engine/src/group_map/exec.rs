@@ -13,13 +13,17 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexRequirement, OrderingRequirements, PhysicalExpr, PhysicalSortExpr, PhysicalSortRequirement,
+    EquivalenceProperties, LexRequirement, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
+    PhysicalSortRequirement,
 };
-use datafusion::physical_plan::execution_plan::{Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning,
+    PlanProperties,
 };
 use futures::StreamExt;
 use lakecast_udfs::functions::BoundFunction;
@@ -54,7 +58,12 @@ impl GroupMapExec {
         Ok(Self::assemble(call, bound, input, schema))
     }
 
-    fn assemble(call: GroupCall, bound: Arc<dyn BoundFunction>, input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
+    fn assemble(
+        call: GroupCall,
+        bound: Arc<dyn BoundFunction>,
+        input: Arc<dyn ExecutionPlan>,
+        schema: SchemaRef,
+    ) -> Self {
         let properties = Arc::new(properties(&call, &input, &schema));
         Self { call, bound, input, schema, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
@@ -145,8 +154,9 @@ impl ExecutionPlan for GroupMapExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|c| datafusion::common::internal_datafusion_err!("GroupMapExec takes one child, got {}", c.len()))?;
+        let [input] = <[_; 1]>::try_from(children).map_err(|c| {
+            datafusion::common::internal_datafusion_err!("GroupMapExec takes one child, got {}", c.len())
+        })?;
         Ok(Arc::new(Self::assemble(self.call.clone(), Arc::clone(&self.bound), input, Arc::clone(&self.schema))))
     }
 
@@ -155,7 +165,8 @@ impl ExecutionPlan for GroupMapExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reservation = MemoryConsumer::new(format!("GroupMapExec[{}]", self.call.function)).register(context.memory_pool());
+        let reservation =
+            MemoryConsumer::new(format!("GroupMapExec[{}]", self.call.function)).register(context.memory_pool());
         let groups = Groups::new(
             &self.call.function,
             self.bound.worker(),
@@ -173,7 +184,8 @@ impl ExecutionPlan for GroupMapExec {
             counted: MetricBuilder::new(&self.metrics).counter("groups", partition),
             refused: MetricBuilder::new(&self.metrics).counter("groups_refused", partition),
         };
-        let stream = futures::stream::try_unfold(run, |mut run| async move { Ok(run.next().await?.map(|batch| (batch, run))) });
+        let stream =
+            futures::stream::try_unfold(run, |mut run| async move { Ok(run.next().await?.map(|batch| (batch, run))) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
     }
 

@@ -117,8 +117,12 @@ impl Groups {
         let outcome = match self.worker.finish(&self.context) {
             Ok(outcome) => outcome,
             Err(Error::Cancelled) => return Err(to_datafusion(Error::Cancelled)),
-            Err(Error::Limit(m)) => return Err(to_datafusion(Error::Limit(format!("{}: {m}{}", self.function, self.place())))),
-            Err(Error::Data(m)) => return Err(to_datafusion(Error::Data(format!("{}: {m}{}", self.function, self.place())))),
+            Err(Error::Limit(m)) => {
+                return Err(to_datafusion(Error::Limit(format!("{}: {m}{}", self.function, self.place()))));
+            }
+            Err(Error::Data(m)) => {
+                return Err(to_datafusion(Error::Data(format!("{}: {m}{}", self.function, self.place()))));
+            }
             Err(e) => return Err(to_datafusion(e)),
         };
         if let Some(key) = self.current.take() {

@@ -32,7 +32,12 @@ impl GroupCall {
     /// Binds the call to its input. Errors: unknown function or arguments that do not fit the columns.
     pub fn bind(&self, functions: &Functions, input: Arc<Schema>) -> Result<Arc<dyn BoundFunction>> {
         if self.keys == 0 || self.keys + self.order > input.fields().len() {
-            return plan_err!("{}: needs at least one key column: keys={}, columns={}", self.function, self.keys, input.fields().len());
+            return plan_err!(
+                "{}: needs at least one key column: keys={}, columns={}",
+                self.function,
+                self.keys,
+                input.fields().len()
+            );
         }
         let args = Args::from_json(&self.args).map_err(to_datafusion)?;
         let schema = GroupSchema { schema: input, keys: self.keys, order: self.order };
@@ -66,7 +71,9 @@ impl GroupMapNode {
         if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name().clone())) {
             return plan_err!(
                 "{}: column name is taken by the function's output: name={}, rename it in a subquery, `SELECT {} AS other`",
-                call.function, twice.name(), twice.name()
+                call.function,
+                twice.name(),
+                twice.name()
             );
         }
         let schema = DFSchema::from_unqualified_fields(fields.into(), HashMap::new())?;
@@ -127,12 +134,18 @@ impl UserDefinedLogicalNodeCore for GroupMapNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GroupMap: {}, keys={}, order={}, args={}", self.call.function, self.call.keys, self.call.order, self.call.args)
+        write!(
+            f,
+            "GroupMap: {}, keys={}, order={}, args={}",
+            self.call.function, self.call.keys, self.call.order, self.call.args
+        )
     }
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
         match inputs.pop() {
-            Some(input) if inputs.is_empty() => Ok(Self { call: self.call.clone(), input, schema: Arc::clone(&self.schema) }),
+            Some(input) if inputs.is_empty() => {
+                Ok(Self { call: self.call.clone(), input, schema: Arc::clone(&self.schema) })
+            }
             _ => plan_err!("GroupMap takes one input"),
         }
     }

@@ -32,7 +32,10 @@ impl ExtensionPlanner for GroupMapPlanner {
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let input = || {
-            physical_inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("{} has no physical input", node.name()))
+            physical_inputs
+                .first()
+                .cloned()
+                .ok_or_else(|| internal_datafusion_err!("{} has no physical input", node.name()))
         };
         if let Some(map) = node.as_any().downcast_ref::<GroupMapNode>() {
             return Ok(Some(Arc::new(GroupMapExec::try_new(&self.functions, map.call.clone(), input()?)?)));
@@ -55,6 +58,8 @@ pub struct LakecastQueryPlanner {
 impl QueryPlanner for LakecastQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let extension = GroupMapPlanner { functions: self.functions.clone() };
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(extension)]).create_physical_plan(plan, session).await
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(extension)])
+            .create_physical_plan(plan, session)
+            .await
     }
 }

@@ -3,9 +3,7 @@
 //! In: a partition's file and counts. Out: an object made by create-if-absent, so that of several attempts the store lets
 //! one win, and everybody reads the same winner.
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt64Array,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use datafusion::common::{Result, exec_datafusion_err, internal_datafusion_err};
 use object_store::path::Path;

@@ -11,11 +11,14 @@ use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning,
+    PlanProperties,
 };
 use futures::StreamExt;
 use object_store::path::Path;
@@ -96,8 +99,9 @@ impl ExecutionPlan for LakeSinkExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|c| datafusion::common::internal_datafusion_err!("LakeSinkExec takes one child, got {}", c.len()))?;
+        let [input] = <[_; 1]>::try_from(children).map_err(|c| {
+            datafusion::common::internal_datafusion_err!("LakeSinkExec takes one child, got {}", c.len())
+        })?;
         Ok(Arc::new(Self::new(self.spec.clone(), input)))
     }
 
@@ -213,10 +217,10 @@ impl Task {
             // Below a shuffle the partition numbers are other ones.
             let same_partitions = plan.name() != "RepartitionExec"
                 && plan.children().len() == 1
-                && plan.children()[0].output_partitioning().partition_count() == plan.output_partitioning().partition_count();
+                && plan.children()[0].output_partitioning().partition_count()
+                    == plan.output_partitioning().partition_count();
             Ok(if same_partitions { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Jump })
         });
         sum
     }
 }
-

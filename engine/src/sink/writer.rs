@@ -28,10 +28,8 @@ pub(super) struct FileWriter {
 
 impl FileWriter {
     pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef) -> Self {
-        let status_column = schema
-            .fields()
-            .iter()
-            .position(|f| f.name() == "status" && *f.data_type() == DataType::Utf8);
+        let status_column =
+            schema.fields().iter().position(|f| f.name() == "status" && *f.data_type() == DataType::Utf8);
         Self { store, path, schema, writer: None, status_column, rows: 0, rows_by_status: BTreeMap::new() }
     }
 

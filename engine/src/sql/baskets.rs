@@ -7,8 +7,8 @@
 use super::call::Call;
 use super::rewrite;
 use datafusion::common::{Result, internal_datafusion_err, plan_datafusion_err, plan_err};
-use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::{Query, Statement, TableFactor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -41,7 +41,8 @@ impl Pipeline {
 }
 
 fn parse(text: &str) -> Result<Box<Query>> {
-    let statement = Parser::parse_sql(&GenericDialect {}, text).map_err(|e| internal_datafusion_err!("{e} in {text}"))?.pop();
+    let statement =
+        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| internal_datafusion_err!("{e} in {text}"))?.pop();
     match statement {
         Some(Statement::Query(mut query)) => {
             rewrite::in_tree(query.as_mut());
@@ -112,10 +113,14 @@ fn min_count_sql(call: &Call) -> Result<String> {
     let text = format!("{share}");
     let digits = text.split_once('.').map_or("", |(_, d)| d);
     if digits.len() > 9 {
-        return plan_err!("{}: min_support has too many decimals: given={share}, allowed=[up to 9 decimals]", call.signature.name);
+        return plan_err!(
+            "{}: min_support has too many decimals: given={share}, allowed=[up to 9 decimals]",
+            call.signature.name
+        );
     }
     let den = 10_i64.pow(digits.len() as u32);
-    let num: i64 = text.replace('.', "").parse().map_err(|_| plan_datafusion_err!("min_support is no decimal: given={share}"))?;
+    let num: i64 =
+        text.replace('.', "").parse().map_err(|_| plan_datafusion_err!("min_support is no decimal: given={share}"))?;
     // At least 1, so that an empty input does not make every absent item frequent.
     Ok(format!("greatest(CAST((n_baskets * {num} + {den} - 1) / {den} AS BIGINT), CAST(1 AS BIGINT))"))
 }

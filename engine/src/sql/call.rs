@@ -24,7 +24,11 @@ pub struct CallPlanner {
 }
 
 impl RelationPlanner for CallPlanner {
-    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
         let TableFactor::Table { name, args: Some(args), alias, .. } = &relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -39,7 +43,9 @@ impl RelationPlanner for CallPlanner {
             let known = super::table_functions(&self.functions);
             if args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_))) {
                 let known: Vec<_> = known.iter().map(|s| s.name).collect();
-                let hint = nearest(&called, known.iter().copied()).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
+                let hint = nearest(&called, known.iter().copied())
+                    .map(|n| format!(", did you mean `{n}`?"))
+                    .unwrap_or_default();
                 return plan_err!("unknown table function: name={called}, known=[{}]{hint}", known.join(", "));
             }
             return Ok(RelationPlanning::Original(Box::new(relation)));
@@ -65,7 +71,9 @@ impl Call {
             Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Subquery(query)))) => query.clone(),
             other => {
                 let given = other.map(ToString::to_string).unwrap_or_else(|| "nothing".into());
-                return plan_err!("{f}: the first argument is the input: given={given}, allowed=[TABLE(name), name, (SELECT ..)]");
+                return plan_err!(
+                    "{f}: the first argument is the input: given={given}, allowed=[TABLE(name), name, (SELECT ..)]"
+                );
             }
         };
         let (mut columns, mut literals) = (BTreeMap::new(), Map::new());
@@ -88,7 +96,9 @@ impl Call {
         if let Some(missing) = signature.columns.iter().find(|c| c.required && !columns.contains_key(c.name)) {
             return plan_err!(
                 "{f}: missing argument: name={}, allowed=[a column of the input: {}], add `{} => ..`",
-                missing.name, missing.class.words(), missing.name
+                missing.name,
+                missing.class.words(),
+                missing.name
             );
         }
         let args = Args::check(signature, literals).map_err(to_datafusion)?;
@@ -113,11 +123,14 @@ impl Call {
             for written in self.columns.get(column.name).into_iter().flatten() {
                 let expr = context.sql_to_expr(written.clone(), input.schema()).map_err(|e| {
                     let known: Vec<_> = input.schema().fields().iter().map(|f| f.name().as_str()).collect();
-                    let hint = nearest(&written.to_string(), known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+                    let hint =
+                        nearest(&written.to_string(), known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
                     match e.find_root() {
                         DataFusionError::SchemaError(..) => plan_datafusion_err!(
                             "{f}: no such column: argument={}, given={written}, known=[{}]{}",
-                            column.name, known.join(", "), hint.unwrap_or_default()
+                            column.name,
+                            known.join(", "),
+                            hint.unwrap_or_default()
                         ),
                         _ => e.context(format!("{f}: argument {}", column.name)),
                     }
@@ -126,7 +139,8 @@ impl Call {
                 if !column.class.takes(&kind) {
                     return plan_err!(
                         "{f}: wrong column type: argument={}, given={written}, type={kind}, allowed=[{}]",
-                        column.name, column.class.words()
+                        column.name,
+                        column.class.words()
                     );
                 }
                 let name = match written {

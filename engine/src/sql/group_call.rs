@@ -11,7 +11,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Plans the call. Errors: column types and arguments that do not fit.
-pub(super) fn plan(functions: &Functions, call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+pub(super) fn plan(
+    functions: &Functions,
+    call: &Call,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
     let input = call.plan_input(context)?;
     let keys = call.resolve(Role::Key, &input, context)?;
     let order = call.resolve(Role::Order, &input, context)?;

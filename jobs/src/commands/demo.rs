@@ -52,7 +52,10 @@ pub(super) async fn demo(args: DemoArgs, now_ms: fn() -> i64) -> Result<(), Fail
     show_statuses(&view).await?;
     print("\nThe tables are Delta Lake tables that any reader of it opens. Ask them something:")?;
     for (table, question) in [
-        ("forecast", "SELECT sku, sum(yhat) AS units FROM forecast WHERE step <= 7 GROUP BY sku ORDER BY units DESC LIMIT 5"),
+        (
+            "forecast",
+            "SELECT sku, sum(yhat) AS units FROM forecast WHERE step <= 7 GROUP BY sku ORDER BY units DESC LIMIT 5",
+        ),
         ("rules", "SELECT antecedent, consequent, confidence, lift FROM rules ORDER BY lift DESC LIMIT 5"),
     ] {
         print(&format!("$ lakecast sql --table {table}={dir}/lake/{table}/ -c '{question}'"))?;
@@ -98,16 +101,21 @@ async fn show_forecasts(view: &View) -> Result<(), Failure> {
         ))
         .await?;
     for sku in top.column(0).as_string::<i32>().iter().flatten() {
-        let history = view
-            .rows(&format!("SELECT CAST(qty AS DOUBLE) FROM sales WHERE sku = '{sku}' ORDER BY ds"))
-            .await?;
+        let history =
+            view.rows(&format!("SELECT CAST(qty AS DOUBLE) FROM sales WHERE sku = '{sku}' ORDER BY ds")).await?;
         let ahead = view
-            .rows(&format!("SELECT yhat, yhat_lower_80, yhat_upper_80, model FROM forecast WHERE sku = '{sku}' ORDER BY step"))
+            .rows(&format!(
+                "SELECT yhat, yhat_lower_80, yhat_upper_80, model FROM forecast WHERE sku = '{sku}' ORDER BY step"
+            ))
             .await?;
         let history = numbers(&history, 0);
         let recent = &history[history.len().saturating_sub(42)..];
         let model = ahead.column(3).as_string::<i32>().value(0);
-        print(&format!("\n{sku}: the last {} days sold and {} days ahead, 80 % interval, {model}", recent.len(), ahead.num_rows()))?;
+        print(&format!(
+            "\n{sku}: the last {} days sold and {} days ahead, 80 % interval, {model}",
+            recent.len(),
+            ahead.num_rows()
+        ))?;
         print(plot(recent, &numbers(&ahead, 0), &numbers(&ahead, 1), &numbers(&ahead, 2), 80, 8).trim_end())?;
     }
     Ok(())

@@ -39,7 +39,10 @@ pub(super) async fn run(args: RunArgs, now_ms: fn() -> i64) -> Result<(), Failur
     let line = serde_json::to_string(&report).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     if let Some(file) = &args.result_file {
         std::fs::write(file, format!("{line}\n")).map_err(|e| {
-            Failure::new(Exit::Failed, format!("published, but cannot write the result file: {e}: file={}", file.display()))
+            Failure::new(
+                Exit::Failed,
+                format!("published, but cannot write the result file: {e}: file={}", file.display()),
+            )
         })?;
     }
     print(&line)

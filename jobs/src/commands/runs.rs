@@ -21,11 +21,25 @@ pub(super) async fn runs(args: &RunsArgs) -> Result<(), Failure> {
     for run in runs {
         match run.record {
             Ok(r) => {
-                let finished = DateTime::from_timestamp_millis(r.finished_ms).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string());
-                print(&format!("{}  run_date={}  finished={}  {:.1} s", r.run_id, r.run_date, finished.unwrap_or_default(), r.seconds))?;
+                let finished =
+                    DateTime::from_timestamp_millis(r.finished_ms).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+                print(&format!(
+                    "{}  run_date={}  finished={}  {:.1} s",
+                    r.run_id,
+                    r.run_date,
+                    finished.unwrap_or_default(),
+                    r.seconds
+                ))?;
                 for t in r.tables {
                     let statuses: Vec<_> = t.rows_by_status.iter().map(|(s, n)| format!("{s}={n}")).collect();
-                    print(&format!("  {}: version={}, rows={}, files={} [{}]", t.output, t.version, t.rows, t.files, statuses.join(", ")))?;
+                    print(&format!(
+                        "  {}: version={}, rows={}, files={} [{}]",
+                        t.output,
+                        t.version,
+                        t.rows,
+                        t.files,
+                        statuses.join(", ")
+                    ))?;
                 }
             }
             Err(why) => print(&format!("{}: unreadable record: {why}", run.path))?,

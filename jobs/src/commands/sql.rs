@@ -31,9 +31,7 @@ pub(super) async fn sql(args: SqlArgs) -> Result<(), Failure> {
     };
     let context = session(&options).map_err(|e| Failure::running("session", &e))?;
     for (name, location) in &args.tables {
-        register(&context, name, &TableSpec::new(location), &options.stores)
-            .await
-            .map_err(|e| of_input(name, &e))?;
+        register(&context, name, &TableSpec::new(location), &options.stores).await.map_err(|e| of_input(name, &e))?;
     }
     let statements = engine_sql::statements(&context, &text).map_err(|e| Failure::planning("sql", &e))?;
     let mut first = true;
@@ -54,7 +52,9 @@ fn text(args: &SqlArgs) -> Result<String, Failure> {
             .map_err(|e| refuse(format!("cannot read the SQL file: {e}: file={}", file.display()))),
         (None, None) => {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| refuse(format!("cannot read SQL from stdin: {e}")))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| refuse(format!("cannot read SQL from stdin: {e}")))?;
             if text.trim().is_empty() {
                 return Err(refuse("no SQL: give -c SQL, -f FILE or a statement on stdin".into()));
             }
@@ -68,7 +68,8 @@ async fn answer(_context: &SessionContext, frame: DataFrame, args: &SqlArgs, fir
     if frame.schema().fields().is_empty() {
         return Ok(());
     }
-    let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, format!("cannot write the answer: {}", chain(e)));
+    let failed =
+        |e: &dyn std::error::Error| Failure::new(Exit::Failed, format!("cannot write the answer: {}", chain(e)));
     let schema = Arc::new(frame.schema().as_arrow().clone());
     if args.format == SqlFormat::Table && args.output.is_none() {
         let batches = frame.collect().await.map_err(|e| Failure::running("sql", &e))?;

@@ -109,12 +109,7 @@ async fn commit(
 }
 
 /// Writes the run record beside every table. The tables are published by then, so a failure here is told but costs nothing.
-async fn record(
-    prepared: &Prepared<'_>,
-    report: &Report,
-    started_ms: i64,
-    means: &Means,
-) {
+async fn record(prepared: &Prepared<'_>, report: &Report, started_ms: i64, means: &Means) {
     let record = report.record(prepared, started_ms, (means.now_ms)());
     for planned in &prepared.outputs {
         if let Err(e) = run_record::write_run_record(&planned.target, &record).await {

@@ -59,7 +59,8 @@ pub struct Planned<'a> {
 /// Errors: wrong SQL, names or types (the job file's fault); inputs that cannot be read; a target that would refuse the
 /// table.
 pub async fn prepare<'a>(job: &'a Job, means: &Means) -> Result<Prepared<'a>, Failure> {
-    let run_date = job.run_date.ok_or_else(|| Failure::new(Exit::Usage, "the business date is needed: --run-date YYYY-MM-DD"))?;
+    let run_date =
+        job.run_date.ok_or_else(|| Failure::new(Exit::Usage, "the business date is needed: --run-date YYYY-MM-DD"))?;
     let inputs = open_inputs(job, means).await?;
     let mut outputs = vec![];
     for output in &job.outputs {
@@ -150,8 +151,7 @@ async fn plan_output<'a>(
     let files = job.reads(output).tables.into_iter().filter_map(|t| Some((t.name.as_str(), inputs.get(&t.name)?)));
     let fingerprint = fingerprint(&job.canonical(output), files);
     publish::check_target(&target, &storable.schema).await?;
-    let already_published =
-        publish::already_published(&target, &job.name, &output.name, run_date, fingerprint).await?;
+    let already_published = publish::already_published(&target, &job.name, &output.name, run_date, fingerprint).await?;
     Ok(Planned { output, run_date, context, plan, schema: storable.schema, target, fingerprint, already_published })
 }
 
@@ -200,4 +200,3 @@ fn fingerprint<'t>(canonical: &str, inputs: impl Iterator<Item = (&'t str, &'t I
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
-

@@ -108,7 +108,8 @@ impl Progress {
     fn show(mut self, plan: &Arc<dyn ExecutionPlan>, means: &Means) {
         let _ = plan.apply(|node| {
             let metrics = node.metrics();
-            let sum = |name: &str| metrics.as_ref().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize() as u64);
+            let sum =
+                |name: &str| metrics.as_ref().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize() as u64);
             if node.is::<GroupMapExec>() {
                 self.groups += sum("groups");
                 self.refused += sum("groups_refused");
@@ -132,7 +133,8 @@ impl Progress {
 /// Every partition exactly once, every row in a file, every group with a status, and the job's own checks.
 fn check(planned: &Planned<'_>, partitions: usize, checkpoints: &[Checkpoint]) -> Result<(), Failure> {
     let output = planned.output;
-    let refuse = |what: String| Failure::new(Exit::Refused, format!("output {}: {what}, nothing was published", output.name));
+    let refuse =
+        |what: String| Failure::new(Exit::Refused, format!("output {}: {what}, nothing was published", output.name));
     let numbers: Vec<u64> = checkpoints.iter().map(|c| c.partition).collect();
     if numbers != (0..partitions as u64).collect::<Vec<_>>() {
         return Err(refuse(format!("partitions do not add up: expected={partitions}, got={numbers:?}")));
@@ -193,7 +195,8 @@ pub async fn groups(planned: &Planned<'_>) -> Result<Vec<(String, u64)>> {
     for map in maps {
         let keys: Vec<_> = map.input.schema().columns().into_iter().take(map.call.keys).collect();
         let names = keys.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(", ");
-        let plan = LogicalPlanBuilder::from(map.input).project(keys.into_iter().map(Expr::Column))?.distinct()?.build()?;
+        let plan =
+            LogicalPlanBuilder::from(map.input).project(keys.into_iter().map(Expr::Column))?.distinct()?.build()?;
         let groups = planned.context.execute_logical_plan(plan).await?.count().await?;
         out.push((names, groups as u64));
     }
