@@ -1,6 +1,8 @@
 //! Logs on stderr.  In: filter and format from the command line. Out: `tracing` events as text or JSON lines.
 
+use crate::failure::Failure;
 use crate::progress;
+use chrono::{DateTime, SecondsFormat};
 use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -26,6 +28,21 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     }
     .map_err(|e| format!("cannot start logging: {e}"))
+}
+
+/// How a command ended, as its last line on stderr; the log's filter does not reach it. `now_ms`: milliseconds since 1970.
+pub fn failure_line(failure: &Failure, format: LogFormat, now_ms: i64) -> String {
+    match format {
+        LogFormat::Text => format!("lakecast: {failure}"),
+        LogFormat::Json => serde_json::json!({
+            "timestamp": DateTime::from_timestamp_millis(now_ms).map(|t| t.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            "level": "ERROR",
+            "message": failure.message,
+            "exit_code": failure.exit.code(),
+            "target": "lakecast",
+        })
+        .to_string(),
+    }
 }
 
 /// A filter from its text. `lakecast` stands for all crates of ours, whose targets start with it.

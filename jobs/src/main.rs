@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            lakecast_jobs::progress::beside_the_bar(|| eprintln!("lakecast: {failure}"));
+            let line = logging::failure_line(&failure, cli.global.log_format, now_ms());
+            lakecast_jobs::progress::beside_the_bar(|| eprintln!("{line}"));
             failure.exit.into()
         }
     }

@@ -1,7 +1,7 @@
 //! Progress on stderr.  In: counters that the run moves. Out: a bar on a terminal, else a line now and then.
 
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock};
@@ -28,6 +28,8 @@ pub struct Counters {
     pub groups: AtomicU64,
     /// Groups that gave a status row only.
     pub refused: AtomicU64,
+    /// Rows read from tables.
+    pub rows_read: AtomicU64,
     /// Rows written.
     pub rows: AtomicU64,
     /// Bytes written.
@@ -58,6 +60,9 @@ impl Counters {
         if resumed > 0 {
             parts.push(format!("{resumed} found finished"));
         }
+        if get(&self.rows_read) > 0 {
+            parts.push(format!("{} rows read", HumanCount(get(&self.rows_read))));
+        }
         let groups = get(&self.groups);
         if groups > 0 {
             let per_second = groups as f64 / elapsed.as_secs_f64().max(0.001);
@@ -68,7 +73,7 @@ impl Counters {
             parts.push(format!("{} refused", HumanCount(refused)));
         }
         if get(&self.rows) > 0 {
-            parts.push(format!("{} rows, {}", HumanCount(get(&self.rows)), HumanBytes(get(&self.bytes))));
+            parts.push(format!("{} rows written, {}", HumanCount(get(&self.rows)), HumanBytes(get(&self.bytes))));
         }
         parts.join(", ")
     }
@@ -82,14 +87,14 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// On stderr: a bar if it is a terminal, else a line every [`LINE_EVERY`]. `label` names the work, for example the
-    /// job and its date. Errors: the system refuses a thread.
+    /// On stderr: a bar if it is a terminal, else a line of the log every [`LINE_EVERY`]. `label` names the work, for
+    /// example the job and its date. Errors: the system refuses a thread.
     pub fn start(label: &str, counters: Arc<Counters>) -> io::Result<Self> {
         if io::stderr().is_terminal() {
             let bar = BARS.add(bar(label));
             Self::spawn(REDRAW_EVERY, counters, move |counters, elapsed, end| draw(&bar, counters, elapsed, end))
         } else {
-            Self::lines(label, counters, LINE_EVERY, io::stderr())
+            Self::lines(label, counters, LINE_EVERY, |line| tracing::info!("{line}"))
         }
     }
 
@@ -98,18 +103,17 @@ impl Reporter {
         Self { stop: None, thread: None }
     }
 
-    /// A line to `out` every `every`, and one at the end.
+    /// Says a line every `every`, and one at the end.
     pub fn lines(
         label: &str,
         counters: Arc<Counters>,
         every: Duration,
-        mut out: impl Write + Send + 'static,
+        mut say: impl FnMut(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let label = label.to_string();
         Self::spawn(every, counters, move |counters, elapsed, end| {
             let end = if end { "end: " } else { "" };
-            // A closed stderr must not end the run.
-            let _ = writeln!(out, "{label} [{}s] {end}{}", elapsed.as_secs(), counters.line(elapsed));
+            say(&format!("{label} [{}s] {end}{}", elapsed.as_secs(), counters.line(elapsed)));
         })
     }
 
@@ -172,19 +176,6 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn a_line_says_what_is_done() {
         let c = Counters::default();
@@ -192,29 +183,33 @@ mod tests {
         c.partitions_total.store(16, Relaxed);
         Counters::add(&c.partitions_done, 3);
         Counters::add(&c.partitions_resumed, 2);
+        Counters::add(&c.rows_read, 6_787_609);
         Counters::add(&c.groups, 15_240);
         Counters::add(&c.refused, 4);
         Counters::add(&c.rows, 426_720);
         Counters::add(&c.bytes, 5 << 20);
         assert_eq!(
             c.line(Duration::from_secs(2)),
-            "3/16 partitions, 2 found finished, 15,240 groups (7,620/s), 4 refused, 426,720 rows, 5.00 MiB"
+            "3/16 partitions, 2 found finished, 6,787,609 rows read, 15,240 groups (7,620/s), 4 refused, \
+             426,720 rows written, 5.00 MiB"
         );
     }
 
     #[test]
     fn without_a_terminal_lines_come_in_time_and_one_at_the_end() {
-        let (counters, out) = (Arc::new(Counters::default()), Shared::default());
-        let reporter = Reporter::lines("nightly", counters.clone(), Duration::from_millis(20), out.clone()).unwrap();
-        while out.0.lock().unwrap().is_empty() {
+        let (counters, said) = (Arc::new(Counters::default()), Arc::new(Mutex::new(Vec::<String>::new())));
+        let lines = Arc::clone(&said);
+        let say = move |line: &str| lines.lock().unwrap().push(line.to_string());
+        let reporter = Reporter::lines("nightly", counters.clone(), Duration::from_millis(20), say).unwrap();
+        while said.lock().unwrap().is_empty() {
             std::thread::sleep(Duration::from_millis(5));
         }
         counters.partitions_total.store(2, Relaxed);
         Counters::add(&counters.partitions_done, 2);
         reporter.finish();
-        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-        assert!(text.starts_with("nightly [0s] planning\n"), "{text}");
-        assert!(text.ends_with("end: 2/2 partitions\n"), "{text}");
+        let said = said.lock().unwrap();
+        assert_eq!(said[0], "nightly [0s] planning");
+        assert!(said.last().unwrap().ends_with("end: 2/2 partitions"), "{said:?}");
     }
 
     #[test]

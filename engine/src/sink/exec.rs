@@ -17,8 +17,8 @@ use datafusion::physical_plan::execution_plan::{
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning,
-    PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    Partitioning, PlanProperties,
 };
 use futures::StreamExt;
 use object_store::path::Path;
@@ -124,11 +124,13 @@ impl ExecutionPlan for LakeSinkExec {
         let found = MetricBuilder::new(&self.metrics).counter("checkpoints_found", partition);
         let done = MetricBuilder::new(&self.metrics).counter("partitions_done", partition);
         let rows = MetricBuilder::new(&self.metrics).counter("rows_written", partition);
+        let bytes = MetricBuilder::new(&self.metrics).counter("bytes_written", partition);
         let stream = futures::stream::once(async move {
             let checkpoint = task.run().await?;
             found.add(usize::from(checkpoint.found));
             done.add(1);
             rows.add(checkpoint.rows as usize);
+            bytes.add(checkpoint.bytes as usize);
             checkpoint.to_batch()
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Checkpoint::schema(), stream)))

@@ -1,6 +1,6 @@
 //! Streams one partition to one Parquet file. In: batches. Out: the file's size and counts; on a failure no file.
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Result;
 use object_store::buffered::BufWriter;

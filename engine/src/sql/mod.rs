@@ -55,7 +55,7 @@ pub fn statements(context: &SessionContext, text: &str) -> Result<Vec<Statement>
     let dialect = GenericDialect {};
     let parser = DFParserBuilder::new(text)
         .with_dialect(&dialect)
-        .with_recursion_limit(options.recursion_limit)
+        .with_recursion_limit(options.recursion_limit.into())
         .build()?
         .parse_statements()?;
     Ok(parser.into())

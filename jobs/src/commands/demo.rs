@@ -6,7 +6,7 @@ use crate::demo::{FoundRule, plot, rules_table, status_table};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
 use crate::generate::{GenerateOptions, LAST_DATE, PlantedRule, generate};
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::prelude::SessionContext;
 use lakecast_engine::sql;

@@ -9,7 +9,7 @@ use lakecast_engine::sql::PIPELINES;
 use lakecast_udfs::forecast::MODELS;
 
 /// Help for everything that SQL offers beyond DataFusion's own functions.
-pub fn help() -> Help {
+fn help() -> Help {
     let rows = MODELS.iter().map(|m| Choice { name: m.name(), summary: m.summary(), source: m.source() }).collect();
     let pipelines: Vec<_> = PIPELINES.iter().map(|p| p.signature).collect();
     Help::new(&pipelines, vec![Choices { function: "forecast", title: "Models", rows }])

@@ -17,7 +17,7 @@ pub(super) fn generate(args: GenerateArgs) -> Result<(), Failure> {
     }
     let made = write(&options, &mut |_| ()).map_err(|e| failure(&e))?;
     for file in &made.files {
-        print(&format!("{}  rows={}  bytes={}", file.path.display(), file.rows, file.bytes))?;
+        print(&format!("{}  rows={}  bytes={}", file.path, file.rows, file.bytes))?;
     }
     Ok(())
 }

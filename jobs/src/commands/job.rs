@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::job::{Inputs, Job};
 use crate::problem::Source;
 use crate::progress::Reporter;
-use crate::run::{self, Means, Report};
+use crate::run::{self, Means, Report, Unpublished};
 use crate::signals::Cancellation;
 use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
 use std::path::Path;
@@ -33,19 +33,22 @@ pub(super) fn read(args: &JobArgs, resources: &Resources, publishes: bool) -> Re
 }
 
 pub(super) async fn run(args: RunArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
-    let job = read(&args.job, &args.resources, true)?;
-    let means = means(now_ms);
-    let report = execute(&job, &means, args.quiet).await?;
-    let line = serde_json::to_string(&report).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
-    if let Some(file) = &args.result_file {
-        std::fs::write(file, format!("{line}\n")).map_err(|e| {
-            Failure::new(
-                Exit::Failed,
-                format!("published, but cannot write the result file: {e}: file={}", file.display()),
-            )
-        })?;
-    }
-    print(&line)
+    let done = match read(&args.job, &args.resources, true) {
+        Ok(job) => execute(&job, &means(now_ms), args.quiet).await,
+        Err(wrong) => Err(wrong),
+    };
+    let line = match &done {
+        Ok(report) => serde_json::to_string(report),
+        Err(failure) => serde_json::to_string(&Unpublished::new(&args.job, failure)),
+    };
+    let line = line.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    let kept = args.result_file.as_ref().map_or(Ok(()), |file| {
+        let outcome = if done.is_ok() { "published" } else { "not published" };
+        let why = |e| format!("{outcome}, but cannot write the result file: {e}: file={}", file.display());
+        std::fs::write(file, format!("{line}\n")).map_err(|e| Failure::new(Exit::Failed, why(e)))
+    });
+    print(&line)?;
+    done.and(kept)
 }
 
 /// Runs a job with progress on stderr; a signal stops it cleanly.
@@ -125,8 +128,8 @@ pub(super) async fn plan(args: PlanArgs, now_ms: fn() -> i64) -> Result<(), Fail
         let place = format!("output {}", planned.output.name);
         let physical = run::physical(planned).await.map_err(|e| Failure::planning(&place, &e))?;
         let partitions = physical.output_partitioning().partition_count();
-        let state = match planned.already_published {
-            Some(version) => format!("already published as version {version}, nothing would be computed"),
+        let state = match &planned.already_published {
+            Some(found) => format!("already published as version {}, nothing would be computed", found.version),
             None => "to be computed".to_string(),
         };
         print(&format!("\n{place} -> {}: partitions={partitions}, {state}", planned.output.location.written()))?;

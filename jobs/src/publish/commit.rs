@@ -72,8 +72,8 @@ pub(super) async fn publish(
         let snapshot = table.load().await?;
         let mut stands = None;
         if let Some(snapshot) = &snapshot {
-            if let Some(version) = table.published(snapshot, &entry.app_id, entry.txn, p.run_date).await? {
-                return Ok(Commit::AlreadyDone { version });
+            if let Some(done) = table.published(snapshot, &entry.app_id, entry.txn, p.run_date).await? {
+                return Ok(Commit::AlreadyDone { version: done.version });
             }
             check::table(&table, snapshot, &entry.columns)?;
             stands = table.txn(snapshot, &entry.app_id).await?;
@@ -332,6 +332,7 @@ impl Entry<'_> {
             ("lakecastOutput".to_string(), json!(p.output)),
             ("lakecastFingerprint".to_string(), json!(hex(&p.fingerprint))),
             ("lakecastRows".to_string(), json!(rows)),
+            ("lakecastCounts".to_string(), p.counts.clone()),
             // Delta keeps these as text.
             (
                 "operationMetrics".to_string(),

@@ -33,10 +33,13 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::NaiveDate;
 use object_store::ObjectStore;
+use serde_json::Value;
 use url::Url;
 
 pub use error::{Kind, PublishError};
 pub use schema::{Cast, RUN_DATE, Storable, delta_schema, storable};
+
+pub(crate) use commit::hex;
 
 use commit::Limits;
 use table::Table;
@@ -81,6 +84,8 @@ pub struct Publication {
     pub fingerprint: [u8; 32],
     /// The run, for the log's reader; does not decide anything.
     pub run_id: String,
+    /// What the run counted, for a later run that finds this one done; kept in the log entry. `Null` for nothing.
+    pub counts: Value,
     /// Schema of the data files, as [`storable`] gave it, without `run_date`.
     pub schema: SchemaRef,
     /// Data files; none when the output has no rows, which empties the partition.
@@ -112,6 +117,15 @@ impl Commit {
     }
 }
 
+/// A publication that was found in a table's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// A version that holds it, as in [`Commit::AlreadyDone`].
+    pub version: i64,
+    /// [`Publication::counts`] of the run that committed it; `Null` when that log entry was cleaned away.
+    pub counts: Value,
+}
+
 /// Ask, before any work, whether this content is already published. Reads the table's log only.
 ///
 /// # Errors
@@ -122,7 +136,7 @@ pub async fn already_published(
     output: &str,
     run_date: NaiveDate,
     fingerprint: [u8; 32],
-) -> Result<Option<i64>, PublishError> {
+) -> Result<Option<Published>, PublishError> {
     let table = Table::open(target)?;
     match table.load().await? {
         Some(snapshot) => {

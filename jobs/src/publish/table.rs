@@ -6,13 +6,14 @@ use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::{EagerSnapshot, Remove};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 use super::error::{Kind, PublishError};
-use super::{RUN_DATE, TableTarget};
+use super::{Published, RUN_DATE, TableTarget};
 
 /// An opened location, whether or not a table stands there.
 pub(super) struct Table {
@@ -58,8 +59,20 @@ impl Table {
         Ok(Table { location, store, log_store })
     }
 
+    /// Whether anything lies where the log would be. The kernel takes a local folder that is not there for an error.
+    async fn has_log(&self) -> Result<bool, PublishError> {
+        match self.store.list(Some(&Path::from("_delta_log"))).next().await {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(false),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(error)) => Err(PublishError::store("look for the table's log", &self.location, error)),
+        }
+    }
+
     /// The newest version, or `None` where there is no log.
     pub(super) async fn load(&self) -> Result<Option<EagerSnapshot>, PublishError> {
+        if !self.has_log().await? {
+            return Ok(None);
+        }
         match EagerSnapshot::try_new(self.log_store.as_ref(), None).await {
             Ok(snapshot) => Ok(Some(snapshot)),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
@@ -109,37 +122,38 @@ impl Table {
         Ok(active)
     }
 
-    /// The version in which the table holds the publication `txn` of `app_id`, if it is the latest of that id and the
-    /// partition still has the rows it had then.
+    /// The publication `txn` of `app_id`, if it is the latest of that id and the partition still has the rows it had then.
     pub(super) async fn published(
         &self,
         snapshot: &EagerSnapshot,
         app_id: &str,
         txn: i64,
         run_date: NaiveDate,
-    ) -> Result<Option<i64>, PublishError> {
+    ) -> Result<Option<Published>, PublishError> {
         if self.txn(snapshot, app_id).await? != Some(txn) {
             return Ok(None);
         }
         let newest = version(snapshot)?;
-        let Some((committed, rows)) = self.find_commit(newest, app_id).await? else {
-            return Ok(Some(newest));
+        let Some((version, info)) = self.find_commit(newest, app_id).await? else {
+            return Ok(Some(Published { version: newest, counts: Value::Null }));
         };
+        let rows = info["lakecastRows"].as_u64();
         // A RESTORE or DELETE takes the rows away and leaves the `txn`: then this is not published, whatever it says.
         let held = self.active(snapshot, run_date)?.iter().map(|file| file.rows).sum::<Option<u64>>();
-        Ok((rows.is_none() || rows == held).then_some(committed))
+        let stands = rows.is_none() || rows == held;
+        Ok(stands.then(|| Published { version, counts: info["lakecastCounts"].clone() }))
     }
 
-    /// The newest log entry that carries a `txn` of `app_id`, and the rows it says it published. `None` where the log
-    /// was cleaned away before one was found. Costs one GET per version since.
-    async fn find_commit(&self, newest: i64, app_id: &str) -> Result<Option<(i64, Option<u64>)>, PublishError> {
+    /// The newest log entry that carries a `txn` of `app_id`, and its `commitInfo`. `None` where the log was cleaned away
+    /// before one was found. Costs one GET per version since.
+    async fn find_commit(&self, newest: i64, app_id: &str) -> Result<Option<(i64, Value)>, PublishError> {
         for version in (0..=newest).rev() {
             let Some(entry) = self.entry(version).await? else {
                 return Ok(None);
             };
             if entry.iter().any(|action| action["txn"]["appId"].as_str() == Some(app_id)) {
-                let rows = entry.iter().find_map(|action| action["commitInfo"]["lakecastRows"].as_u64());
-                return Ok(Some((version, rows)));
+                let info = entry.into_iter().find_map(|mut action| action.get_mut("commitInfo").map(Value::take));
+                return Ok(Some((version, info.unwrap_or_default())));
             }
         }
         Ok(None)

@@ -230,6 +230,7 @@ async fn given(target: &TableTarget, date: NaiveDate, content: u8, files: u32) -
         run_date: date,
         fingerprint: [content; 32],
         run_id: format!("run-{content}"),
+        counts: serde_json::json!({ "content": content }),
         schema: columns(),
         files: listed,
     }
@@ -266,7 +267,10 @@ fn paths(publications: &[&Publication]) -> Vec<String> {
 }
 
 async fn asked(target: &TableTarget, p: &Publication) -> Option<i64> {
-    already_published(target, &p.job, &p.output, p.run_date, p.fingerprint).await.unwrap()
+    let found = already_published(target, &p.job, &p.output, p.run_date, p.fingerprint).await.unwrap();
+    // What the run counted comes back with it, unless the log that held it was cleaned away.
+    found.iter().for_each(|found| assert!(found.counts.is_null() || found.counts == p.counts, "{found:?}"));
+    found.map(|found| found.version)
 }
 
 async fn entry(target: &TableTarget, version: i64) -> Vec<Value> {

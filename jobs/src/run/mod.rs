@@ -9,7 +9,7 @@ mod report;
 mod stage;
 
 pub use prepare::{MEMORY_BYTES_DEFAULT, Planned, Prepared, prepare};
-pub use report::Report;
+pub use report::{Report, Unpublished};
 pub use stage::{groups, physical};
 
 use crate::exit::Exit;
@@ -48,7 +48,7 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     means.counters.partitions_total.store(total, Ordering::Relaxed);
     let mut staged = vec![];
     for planned in &prepared.outputs {
-        let checkpoints = match planned.already_published {
+        let checkpoints = match &planned.already_published {
             Some(_) => None,
             None => Some(stage::stage(planned, means).await?),
         };
@@ -63,10 +63,9 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     }
     let report = Report::new(job, &prepared, tables, started.elapsed());
     record(&prepared, &report, started_ms, means).await;
-    for (planned, checkpoints) in prepared.outputs.iter().zip(&staged) {
-        if checkpoints.is_some() {
-            stage::forget(planned).await;
-        }
+    for planned in &prepared.outputs {
+        // Also of an output found done: the run that committed it may have died right after.
+        stage::forget(planned).await;
     }
     Ok(report)
 }
@@ -78,10 +77,7 @@ async fn commit(
     checkpoints: Option<&[Checkpoint]>,
     means: &Means,
 ) -> Result<TableRecord, Failure> {
-    let checkpoints = match (checkpoints, planned.already_published) {
-        (Some(checkpoints), _) => checkpoints,
-        (None, version) => return Ok(report::found(planned, version.unwrap_or_default())),
-    };
+    let Some(checkpoints) = checkpoints else { return Ok(report::found(planned)) };
     if means.cancel.is_cancelled() {
         return Err(Failure::new(Exit::Interrupted, "stopped before the commit: run the same command to continue"));
     }
@@ -95,17 +91,19 @@ async fn commit(
             stats_json: None,
         })
     });
+    let counted = report::counted(planned, checkpoints);
     let publication = Publication {
         job: job.name.clone(),
         output: planned.output.name.clone(),
         run_date: prepared.run_date,
         fingerprint: planned.fingerprint,
         run_id: prepared.run_id.clone(),
+        counts: report::counts(&counted),
         schema: Arc::clone(&planned.schema),
         files: files.collect(),
     };
     let commit = publish::publish(&planned.target, &publication, (means.now_ms)()).await?;
-    Ok(report::published(planned, checkpoints, commit))
+    Ok(report::published(counted, commit))
 }
 
 /// Writes the run record beside every table. The tables are published by then, so a failure here is told but costs nothing.

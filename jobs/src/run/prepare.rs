@@ -6,7 +6,7 @@ use super::Means;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
 use crate::job::{self, Job, Output};
-use crate::publish::{self, TableTarget};
+use crate::publish::{self, Published, TableTarget, hex};
 use chrono::NaiveDate;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
@@ -50,8 +50,8 @@ pub struct Planned<'a> {
     pub target: TableTarget,
     /// Hash of everything that decides the rows.
     pub fingerprint: [u8; 32],
-    /// The version that already holds these rows.
-    pub already_published: Option<i64>,
+    /// The version that already holds these rows, and what was counted for it.
+    pub already_published: Option<Published>,
 }
 
 /// Opens inputs and plans outputs. Nothing is written.
@@ -194,9 +194,4 @@ fn fingerprint<'t>(canonical: &str, inputs: impl Iterator<Item = (&'t str, &'t I
         }
     }
     hash.finalize().into()
-}
-
-/// Lowercase hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

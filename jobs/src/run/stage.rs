@@ -1,11 +1,11 @@
 //! Computes one output into checkpointed files and checks the sums. In: [`Planned`]. Out: one [`Checkpoint`] a partition.
 
 use super::Means;
-use super::prepare::{Planned, hex};
+use super::prepare::Planned;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Counters;
-use crate::publish::RUN_DATE;
+use crate::publish::{RUN_DATE, hex};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
@@ -88,7 +88,9 @@ async fn watch(plan: &Arc<dyn ExecutionPlan>, means: &Means, before: Progress) {
 struct Progress {
     groups: u64,
     refused: u64,
+    rows_read: u64,
     rows: u64,
+    bytes: u64,
     partitions: u64,
     resumed: u64,
 }
@@ -99,7 +101,9 @@ impl Progress {
         Self {
             groups: get(&counters.groups),
             refused: get(&counters.refused),
+            rows_read: get(&counters.rows_read),
             rows: get(&counters.rows),
+            bytes: get(&counters.bytes),
             partitions: get(&counters.partitions_done),
             resumed: get(&counters.partitions_resumed),
         }
@@ -114,8 +118,12 @@ impl Progress {
                 self.groups += sum("groups");
                 self.refused += sum("groups_refused");
             }
+            if node.children().is_empty() {
+                self.rows_read += sum("output_rows");
+            }
             if node.is::<LakeSinkExec>() {
                 self.rows += sum("output_rows");
+                self.bytes += sum("bytes_written");
                 self.partitions += sum("partitions_done");
                 self.resumed += sum("checkpoints_found");
             }
@@ -124,7 +132,9 @@ impl Progress {
         let set = |c: &AtomicU64, n: u64| c.store(n, Ordering::Relaxed);
         set(&means.counters.groups, self.groups);
         set(&means.counters.refused, self.refused);
+        set(&means.counters.rows_read, self.rows_read);
         set(&means.counters.rows, self.rows);
+        set(&means.counters.bytes, self.bytes);
         set(&means.counters.partitions_done, self.partitions);
         set(&means.counters.partitions_resumed, self.resumed);
     }
