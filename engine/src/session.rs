@@ -19,6 +19,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What a sort sets aside for merging what it spilled; DataFusion's default, and more than it needs for small batches.
+const SORT_RESERVATION_BYTES_MAX: usize = 10 << 20;
+/// How many sorts must be able to set that aside at once without taking all memory.
+const SORTS_AT_A_TIME: usize = 32;
+
 /// What a process may choose about its session.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -57,6 +62,7 @@ pub fn session(options: &SessionOptions) -> Result<SessionContext> {
     let config = fixed_config(SessionConfig::new())
         .with_target_partitions(options.partitions)
         .with_batch_size(options.batch_size_rows)
+        .with_sort_spill_reservation_bytes(SORT_RESERVATION_BYTES_MAX.min(options.memory_bytes / SORTS_AT_A_TIME))
         .with_extension(Arc::new(options.cancel.clone()));
     let spill = match &options.spill_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),

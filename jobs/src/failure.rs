@@ -81,7 +81,12 @@ fn message_of(error: &DataFusionError) -> String {
     let text = match error.find_root() {
         DataFusionError::Plan(m) | DataFusionError::Execution(m) => m.clone(),
         DataFusionError::ResourcesExhausted(m) if !m.contains("raise") => {
-            format!("{m}: raise --memory, or use more partitions")
+            // What follows the first line lists every consumer of memory: for a log, not for a message.
+            tracing::debug!("{m}");
+            format!(
+                "not enough memory, raise --memory or use more partitions: {}",
+                m.lines().next().unwrap_or_default()
+            )
         }
         other => other.strip_backtrace(),
     };

@@ -7,9 +7,6 @@ use lakecast_jobs::{commands, logging};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Plans recurse with the depth of the SQL; Rust's default of 2 MiB is too little for long ones.
 const THREAD_STACK_BYTES: usize = 32 << 20;
 

@@ -7,26 +7,15 @@ use lakecast_engine::{SessionOptions, session};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 /// The workspace's folder.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// The `lakecast` binary of this build. Cargo builds it if a test binary was built without it.
+/// The `lakecast` command, built from the same sources as this test binary.
 pub(crate) fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let profile_dir = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_path_buf();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--bin", "lakecast", "--target-dir"]).arg(profile_dir.parent().unwrap());
-        if profile_dir.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.current_dir(workspace()).status().unwrap().success(), "cannot build the lakecast binary");
-        profile_dir.join("lakecast")
-    })
+    Path::new(env!("CARGO_BIN_EXE_lakecast-under-test"))
 }
 
 /// A `lakecast` command with a clean environment.

@@ -65,7 +65,7 @@ pub enum Class {
     Exact,
     /// Date, timestamp or integer step number.
     Time,
-    /// Integer, float or decimal; reaches the function as `Float64`.
+    /// Integer, float or decimal; reaches the function as it is, because what is shuffled and sorted should be narrow.
     Number,
     /// Anything.
     Any,
@@ -106,11 +106,6 @@ impl Class {
             Self::Number => "integer, float or decimal",
             Self::Any => "any type",
         }
-    }
-
-    /// The type that the function receives, where it differs from the input's.
-    pub fn cast(self, kind: &DataType) -> Option<DataType> {
-        (self == Self::Number && *kind != DataType::Float64).then_some(DataType::Float64)
     }
 }
 

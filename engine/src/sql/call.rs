@@ -110,7 +110,7 @@ impl Call {
         context.plan(TableFactor::Derived { lateral: false, subquery: self.input.clone(), alias: None, sample: None })
     }
 
-    /// Column expressions of `role` over `input`, with their output names; types checked and cast where the class says so.
+    /// Column expressions of `role` over `input`, with their output names; types checked.
     pub(super) fn resolve(
         &self,
         role: Role,
@@ -149,10 +149,6 @@ impl Call {
                         parts.last().map(|i| context.normalize_ident(i.clone())).unwrap_or_default()
                     }
                     _ => column.name.to_string(),
-                };
-                let expr = match column.class.cast(&kind) {
-                    Some(to) => expr.cast_to(&to, input.schema())?,
-                    None => expr,
                 };
                 out.push((name, expr));
             }

@@ -146,8 +146,8 @@ async fn put_entry(
         };
         match table.entry(version).await {
             Ok(Some(entry)) => return Ok(if holds(&entry, token) { Answer::Ours } else { Answer::Theirs }),
-            // Refused, and no earlier PUT of ours can be under way: surely not published.
-            Ok(None) if ambiguous.is_none() && refused_for_good(&refusal) => {
+            // Refused, and no earlier PUT of ours can be under way: surely not published, whether or not it reads.
+            _ if ambiguous.is_none() && refused_for_good(&refusal) => {
                 return Err(PublishError::store("write the table's log entry", &table.location, refusal));
             }
             Ok(None) => ambiguous = Some(refusal.to_string()),

@@ -15,9 +15,12 @@ use lakecast_engine::group_map::{GroupMapExec, GroupMapNode};
 use lakecast_engine::sink::{Checkpoint, LakeSinkExec, LakeSinkNode, SinkSpec, checkpoint_dir};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// How often progress is read from the running plan.
@@ -57,9 +60,13 @@ pub async fn physical(planned: &Planned<'_>) -> Result<Arc<dyn ExecutionPlan>> {
 
 async fn compute(plan: Arc<dyn ExecutionPlan>, planned: &Planned<'_>) -> Result<Vec<Checkpoint>> {
     let mut tasks = JoinSet::new();
-    // Every partition is polled from the start: a shuffle fills the ones that nobody polls without bound.
+    // Sorting takes several times the memory of what it sorts, so only a few partitions sort at a time; what the shuffle
+    // has for the others waits in its own buffers, which the memory limit spills.
+    let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)));
     for mut stream in execute_stream_partitioned(plan, planned.context.task_ctx())? {
+        let turns = Arc::clone(&turns);
         tasks.spawn(async move {
+            let _turn = turns.acquire().await.map_err(|e| DataFusionError::External(Box::new(e)))?;
             let mut rows = vec![];
             while let Some(batch) = stream.next().await.transpose()? {
                 rows.extend(Checkpoint::from_batch(&batch)?);

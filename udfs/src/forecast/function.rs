@@ -129,8 +129,12 @@ impl GroupFunction for Forecast {
         if input.order != 1 || fields.len() != input.keys + 2 {
             return Err(Error::Bug(format!("forecast takes keys, one time and one value: columns={}", fields.len())));
         }
-        if fields[input.keys + 1].data_type() != &DataType::Float64 {
-            return Err(Error::Bug(format!("values are no Float64: type={}", fields[input.keys + 1].data_type())));
+        let value = fields[input.keys + 1].data_type();
+        if !value.is_numeric() {
+            return Err(Error::Argument(format!(
+                "forecast: wrong column type: argument=value, type={value}, allowed=[{}]",
+                Class::Number.words()
+            )));
         }
         let clock = Clock::new(fields[input.keys].data_type())?;
         let season_length = args.integer("season_length")?;

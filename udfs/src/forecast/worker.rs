@@ -8,7 +8,9 @@ use super::status::{Refusal, Status};
 use super::{Buffers, Model, Path, Spread, forecast};
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -292,11 +294,8 @@ impl GroupWorker for Worker {
         }
         let column = rows.column(keys);
         let times = self.plan.clock.integers(column)?;
-        let values =
-            rows.column(keys + 1).as_any().downcast_ref::<Float64Array>().ok_or_else(|| {
-                Error::Bug(format!("values are no Float64: type={}", rows.column(keys + 1).data_type()))
-            })?;
-        self.append(&times, column, values);
+        let values = cast(rows.column(keys + 1), &DataType::Float64)?;
+        self.append(&times, column, values.as_primitive());
         Ok(())
     }
 
