@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// What a sort sets aside for merging what it spilled; DataFusion's default, and more than it needs for small batches.
 const SORT_RESERVATION_BYTES_MAX: usize = 10 << 20;
 /// How many sorts must be able to set that aside at once without taking all memory.
-const SORTS_AT_A_TIME: usize = 32;
+const SORTS_AT_A_TIME: usize = 128;
 
 /// What a process may choose about its session.
 #[derive(Debug, Clone)]

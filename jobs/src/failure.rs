@@ -18,12 +18,14 @@ pub struct Failure {
     pub exit: Exit,
     /// What a person does next.
     pub message: String,
+    /// The lines of the job file that the message is about, marked, for people.
+    pub excerpt: Option<String>,
 }
 
 impl Failure {
     /// A failure with its exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), excerpt: None }
     }
 
     /// An error while a plan is made: wrong SQL is the job file's fault, the store's silence is not.
@@ -65,7 +67,7 @@ impl Error for Failure {}
 
 impl From<JobError> for Failure {
     fn from(e: JobError) -> Self {
-        Self::new(Exit::Usage, e.to_string())
+        Self { excerpt: e.excerpt(), ..Self::new(Exit::Usage, e.to_string()) }
     }
 }
 
@@ -76,17 +78,22 @@ impl From<PublishError> for Failure {
     }
 }
 
+/// How DataFusion's memory pool announces the list of who holds memory.
+const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
+
 /// The message without back traces and with a remedy where DataFusion gives none.
 fn message_of(error: &DataFusionError) -> String {
     let text = match error.find_root() {
         DataFusionError::Plan(m) | DataFusionError::Execution(m) => m.clone(),
-        DataFusionError::ResourcesExhausted(m) if !m.contains("raise") => {
+        DataFusionError::ResourcesExhausted(m) => {
             // What follows the first line lists every consumer of memory: for a log, not for a message.
             tracing::debug!("{m}");
-            format!(
-                "not enough memory, raise --memory or use more partitions: {}",
-                m.lines().next().unwrap_or_default()
-            )
+            let first = m.lines().next().unwrap_or_default().trim_end_matches(CONSUMERS).to_string();
+            // The context around it names settings of DataFusion that our users do not have.
+            return match first.contains("raise") {
+                true => first,
+                false => format!("not enough memory, raise --memory or use more partitions: {first}"),
+            };
         }
         other => other.strip_backtrace(),
     };

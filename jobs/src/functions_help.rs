@@ -5,26 +5,17 @@ use lakecast_udfs::functions::FUNCTIONS;
 use lakecast_udfs::signature::{Param, Role, Signature};
 use std::fmt::Write as _;
 
-/// Names that an argument of a function takes, with their meaning: for example the models of `forecast`.
+/// Names that an argument of a function takes or a column of it holds, with their meaning: the models of `forecast`, say.
 #[derive(Debug, Clone)]
 pub struct Choices {
     /// The function.
     pub function: &'static str,
     /// The heading, for example `Models`.
     pub title: &'static str,
-    /// The names, in the order in which help prints them.
-    pub rows: Vec<Choice>,
-}
-
-/// One name that an argument takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Choice {
-    /// The name as SQL writes it.
-    pub name: &'static str,
-    /// One line.
-    pub summary: &'static str,
-    /// The paper or book.
-    pub source: &'static str,
+    /// Headings of the columns; the first holds the name as SQL writes it.
+    pub head: &'static [&'static str],
+    /// A row per name, in the order in which help prints them.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// Everything that help can be asked about.
@@ -111,9 +102,7 @@ impl Help {
             Section { title: "Output", head: &["column", "type", "meaning"], rows: output.collect() },
         ];
         for choices in self.choices.iter().filter(|c| c.function == s.name) {
-            let row = |r: &Choice| vec![r.name.to_string(), r.summary.to_string(), r.source.to_string()];
-            let rows = choices.rows.iter().map(row).collect();
-            sections.push(Section { title: choices.title, head: &["name", "what it does", "source"], rows });
+            sections.push(Section { title: choices.title, head: choices.head, rows: choices.rows.clone() });
         }
         sections.retain(|section| !section.rows.is_empty());
         sections
@@ -214,8 +203,9 @@ mod tests {
         Signature { name: "association_rules", summary: "rules", columns: &[], params: &[], output: &[] };
 
     fn help() -> Help {
-        let rows = vec![Choice { name: "naive", summary: "the last value", source: "FPP3, 5.2" }];
-        Help::of(vec![&FORECAST, &RULES], vec![Choices { function: "forecast", title: "Models", rows }])
+        let head = &["name", "what it does", "source"];
+        let rows = vec![vec!["naive".into(), "the last value".into(), "FPP3, 5.2".into()]];
+        Help::of(vec![&FORECAST, &RULES], vec![Choices { function: "forecast", title: "Models", head, rows }])
     }
 
     #[test]

@@ -33,7 +33,10 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
 /// How a command ended, as its last line on stderr; the log's filter does not reach it. `now_ms`: milliseconds since 1970.
 pub fn failure_line(failure: &Failure, format: LogFormat, now_ms: i64) -> String {
     match format {
-        LogFormat::Text => format!("lakecast: {failure}"),
+        LogFormat::Text => match &failure.excerpt {
+            Some(excerpt) => format!("lakecast: {failure}\n{}", excerpt.trim_end()),
+            None => format!("lakecast: {failure}"),
+        },
         LogFormat::Json => serde_json::json!({
             "timestamp": DateTime::from_timestamp_millis(now_ms).map(|t| t.to_rfc3339_opts(SecondsFormat::Micros, true)),
             "level": "ERROR",

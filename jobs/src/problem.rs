@@ -119,6 +119,17 @@ impl JobError {
         Self::new(source, vec![Problem { message: message.into(), place }])
     }
 
+    /// The lines of the file that the problems are about, with marks; `None` if no problem has a place.
+    pub fn excerpt(&self) -> Option<String> {
+        self.source_code()?;
+        let mut report = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        miette::GraphicalReportHandler::new_themed(theme).render_report(&mut report, self).ok()?;
+        // The report opens with the message, which the caller shows by itself.
+        let (_, lines) = report.split_at(report.find("╭─")?);
+        Some(lines.trim_end().lines().map(|line| format!("  {}\n", line.trim_end())).collect())
+    }
+
     /// The problems in the order in which they were found.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -182,9 +193,8 @@ mod tests {
         let source = Source::new("a.yaml", "name: x\ntabels: {}\n");
         let place = Place { line: 2, column: 1, offset: 8, bytes: 6 };
         let error = JobError::one(&source, Some(place), "unknown key: key=tabels");
-        let mut report = String::new();
-        let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
-        handler.render_report(&mut report, &error).unwrap();
-        assert!(report.contains("tabels: {}") && report.contains("──"), "{report}");
+        let report = error.excerpt().unwrap();
+        assert!(report.contains("tabels: {}") && report.contains("──") && !report.contains("unknown key"), "{report}");
+        assert_eq!(JobError::one(&source, None, "no").excerpt(), None);
     }
 }

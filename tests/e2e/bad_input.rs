@@ -124,7 +124,7 @@ fn odd_baskets_are_counted_exactly() {
 fn an_explosion_of_itemsets_is_an_error_and_not_a_killed_process() {
     let dirty = dirty();
     let sql = "SELECT count(*) FROM frequent_itemsets(TABLE(t), basket => order_id, item => sku, min_support => 1)";
-    let options = SessionOptions { memory_bytes: 200 << 20, ..SessionOptions::default() };
+    let options = SessionOptions { memory_bytes: 400 << 20, ..SessionOptions::default() };
     let error = try_query(&options, &[("t", &dirty.path("order_lines_dirty"))], sql).unwrap_err();
     assert!(error.contains("min_support") && error.contains("max_len"), "{error}");
 }
@@ -169,6 +169,7 @@ fn a_wrong_job_file_exits_2_and_says_where_and_what() {
     for (from, to, parts) in cases {
         let said = job(lake.path(), &GOOD.replacen(from, to, 1));
         assert_eq!(said.code, 2, "{to}: {}", said.stderr);
+        assert_eq!(said.json()["exit_code"], 2);
         for part in *parts {
             assert!(
                 said.stderr.to_lowercase().contains(&part.to_lowercase()),
@@ -179,6 +180,11 @@ fn a_wrong_job_file_exits_2_and_says_where_and_what() {
     }
     let said = run(lakecast(["run", "--quiet"]).arg(lake.path().join("job.yaml")));
     assert_eq!(said.code, 2);
+    // What needs no table is found without one.
+    let said = job(lake.path(), &GOOD.replacen("horizon => 7", "horizn => 7", 1));
+    let checked = run(lakecast(["check"]).arg(lake.path().join("job.yaml")));
+    assert_eq!(checked.code, 2);
+    assert!(checked.stderr.contains("did you mean `horizon`") && said.stderr.contains("did you mean `horizon`"));
 }
 
 #[test]

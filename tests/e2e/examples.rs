@@ -38,7 +38,7 @@ fn every_example_on_shared_data_publishes() {
 #[test]
 fn the_nightly_example_runs_on_generated_data() {
     let dir = tempfile::tempdir().unwrap();
-    ok(lakecast(["generate", "--skus", "50", "--days", "120", "--baskets", "3000", "--out"])
+    ok(lakecast(["generate", "--skus", "400", "--days", "60", "--baskets", "12000", "--out"])
         .arg(dir.path().join("market")));
     let job = dir.path().join("nightly.yaml");
     std::fs::copy(workspace().join("jobs/examples/nightly.yaml"), &job).unwrap();
@@ -47,5 +47,5 @@ fn the_nightly_example_runs_on_generated_data() {
     let checked = ok(lakecast(["check"]).arg(&job)).stdout;
     assert!(checked.contains("good") && checked.contains("outputs=[forecast, rules]"), "{checked}");
     let planned = ok(lakecast(["plan", "--run-date", "2026-11-23"]).arg(&job)).stdout;
-    assert!(planned.contains("GroupMapExec: forecast") && planned.contains("groups by [sku]: 50"), "{planned}");
+    assert!(planned.contains("GroupMapExec: forecast") && planned.contains("groups by [sku]: 400"), "{planned}");
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 /// WRMSSE of statsforecast's ETS(A,N,A) on this half of M5.
 ///
 /// Tool: statsforecast 2.1.1; script: `python3 shared/bench/forecast_peers.py --root shared/data --set m5 --models ETS_ANA --clip`.
-const STATSFORECAST_WRMSSE: f64 = 0.0;
+const STATSFORECAST_WRMSSE: f64 = 0.6370;
 /// The tolerance: the two optimise the same likelihood by other searches and other start values.
 const TOLERANCE: f64 = 0.005;
 
@@ -23,7 +23,7 @@ fn column(rows: &[RecordBatch]) -> Vec<f64> {
 
 /// Values per series, in the order of id and time.
 fn by_series(file: &Path, value: &str, order: &str) -> Vec<(String, Vec<f64>)> {
-    let sql = format!("SELECT unique_id, CAST({value} AS DOUBLE) FROM t ORDER BY unique_id, {order}");
+    let sql = format!("SELECT unique_id, CAST({value} AS DOUBLE) AS value FROM t ORDER BY unique_id, {order}");
     let rows = query(&[("t", file)], &sql);
     let ids = rows
         .iter()
@@ -125,7 +125,7 @@ fn every_m5_series_is_forecast_as_well_as_by_statsforecast_within_400_mib() {
     let history = by_series(&m5.join("train.parquet"), "y", "ds");
     let actual = by_series(&m5.join("test.parquet"), "y", "ds");
     let forecast = by_series(&dir.path().join("out/m5_forecast"), "yhat", "step");
-    let weights = by_series(&m5.join("weights.parquet"), "weight", "weight");
+    let weights = by_series(&m5.join("weights.parquet"), "weight", "value");
     let weights = weights.into_iter().map(|(id, w)| (id, w[0])).collect();
     let score = wrmsse(&history, &actual, &forecast, &weights);
     eprintln!("m5: WRMSSE {score:.4} (statsforecast {STATSFORECAST_WRMSSE:.4}), peak {peak_mib:.0} MiB");

@@ -1,5 +1,7 @@
 //! End-to-end tests: real processes, real files, one module a topic.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, and so do the helpers it calls")]
+
 mod support;
 
 /// Bad input of every kind ends in a clear error or a status row.
@@ -16,7 +18,11 @@ mod m5;
 mod plans;
 /// Exactly-once publication under kill -9, and independent readers.
 mod publication;
+/// README says what the code does.
+mod readme;
 /// Functions, models and metrics: one table each, everything follows from it.
 mod registry;
+/// The lake in a bucket of a real S3 server.
+mod s3;
 /// The style page, where a machine can check it.
 mod tidy;

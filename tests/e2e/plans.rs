@@ -91,8 +91,8 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
             &["horizon", "given=0", "from 1 to"],
         ),
         (
-            "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, model => 'ets_anna')",
-            &["ets_anna", "did you mean 'ets_ana'"],
+            "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, model => 'ets_aana')",
+            &["ets_aana", "did you mean 'ets_ana'"],
         ),
         (
             "forecast(TABLE(sales), id => 'sku', time => ds, value => qty, horizon => 7)",

@@ -115,7 +115,7 @@ fn another_date_adds_a_partition_and_changed_input_replaces_one() {
 
 #[test]
 fn kill_9_at_any_moment_is_continued_by_the_same_command() {
-    let lake = Lake::new(1500, 400);
+    let lake = Lake::new(3000, 700);
     let started = Instant::now();
     let whole = ok(&mut lake.run()).json();
     let took = started.elapsed();
@@ -167,10 +167,10 @@ fn checkpoints(table: &Path) -> u64 {
 
 #[test]
 fn ctrl_c_and_sigterm_stop_cleanly_and_leave_a_resumable_run() {
-    let lake = Lake::new(1500, 400);
+    let lake = Lake::new(3000, 700);
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let mut child = lake.run().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(200));
         assert!(child.try_wait().unwrap().is_none(), "the run ended before the signal");
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         let out = child.wait_with_output().unwrap();
@@ -203,7 +203,10 @@ fn a_check_of_the_job_refuses_and_nothing_is_visible() {
     assert_eq!((lake.versions("forecast"), lake.versions("rules")), (0, 0));
 }
 
-/// Packages of the readers, installed once into a virtual environment below the target folder.
+/// The readers, in the versions that the test was written with.
+const READERS: [&str; 4] = ["duckdb==2.0.1", "polars==2.1.0", "deltalake==1.6.6", "pyarrow==26.0.1"];
+
+/// Python with the readers, installed once into a virtual environment below the target folder.
 fn python() -> Option<PathBuf> {
     let venv = crate::support::binary().parent().unwrap().join("lakecast-readers");
     let python = venv.join("bin/python");
@@ -218,7 +221,8 @@ fn python() -> Option<PathBuf> {
         let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().is_ok_and(|s| s.success());
         let installed = made
             && Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "duckdb", "polars", "deltalake", "pyarrow"])
+                .args(["-m", "pip", "install", "--quiet"])
+                .args(READERS)
                 .status()
                 .is_ok_and(|s| s.success());
         if !installed || !ready(&python) {

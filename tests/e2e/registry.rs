@@ -121,12 +121,3 @@ fn help_lists_every_model() {
         assert!(help.contains(model.name()), "{}", model.name());
     }
 }
-
-#[test]
-fn readme_tables_are_what_the_code_prints() {
-    let readme = std::fs::read_to_string(crate::support::workspace().join("README.md")).unwrap();
-    let printed = ok(&mut lakecast(["functions", "--format", "markdown"])).stdout;
-    for line in printed.lines().filter(|l| l.starts_with('|')) {
-        assert!(readme.contains(line), "README lacks the line: {line}");
-    }
-}

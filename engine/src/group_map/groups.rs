@@ -141,7 +141,7 @@ impl Groups {
         let bytes = self.worker.memory_bytes() + self.key_bytes;
         self.context.reservation.try_resize(bytes).map_err(|e| {
             resources_datafusion_err!(
-                "{}: a group does not fit into memory{}, held_bytes={bytes}: raise the memory limit, use more partitions or split the group ({})",
+                "{}: no memory is left for a group{}, held_bytes={bytes}: raise the memory limit, use more partitions or split the group ({})",
                 self.function, self.place(), e.strip_backtrace()
             )
         })

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result, plan_datafusion_err, plan_err}
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, FunctionArg, FunctionArgExpr, Query, TableAlias, TableFactor, TableFunctionArgs,
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs,
 };
 use lakecast_udfs::args::{Args, unknown};
 use lakecast_udfs::signature::{Column, Role, Signature, nearest};
@@ -29,28 +29,42 @@ impl RelationPlanner for CallPlanner {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let TableFactor::Table { name, args: Some(args), alias, .. } = &relation else {
-            return Ok(RelationPlanning::Original(Box::new(relation)));
+        let call = match &relation {
+            TableFactor::Table { name, args: Some(args), .. } => self.call(name, args)?,
+            _ => None,
         };
-        let called = name.to_string().to_lowercase();
-        let (plan, alias): (LogicalPlan, Option<TableAlias>) = if let Some(function) = self.functions.find(&called) {
-            let call = Call::read(function.signature(), args)?;
-            (group_call::plan(&self.functions, &call, context)?, alias.clone())
-        } else if let Some(pipeline) = PIPELINES.iter().find(|p| p.signature.name == called) {
-            let call = Call::read(pipeline.signature, args)?;
-            (pipeline.plan(&call, context)?, alias.clone())
-        } else {
-            let known = super::table_functions(&self.functions);
-            if args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_))) {
-                let known: Vec<_> = known.iter().map(|s| s.name).collect();
-                let hint = nearest(&called, known.iter().copied())
-                    .map(|n| format!(", did you mean `{n}`?"))
-                    .unwrap_or_default();
-                return plan_err!("unknown table function: name={called}, known=[{}]{hint}", known.join(", "));
-            }
-            return Ok(RelationPlanning::Original(Box::new(relation)));
+        let plan = match &call {
+            None => return Ok(RelationPlanning::Original(Box::new(relation))),
+            Some(call) => match PIPELINES.iter().find(|p| p.signature.name == call.signature.name) {
+                Some(pipeline) => pipeline.plan(call, context)?,
+                None => group_call::plan(&self.functions, call, context)?,
+            },
+        };
+        let alias = match relation {
+            TableFactor::Table { alias, .. } => alias,
+            _ => None,
         };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+impl CallPlanner {
+    /// The call of one of our functions; `None` if it is DataFusion's. Errors: an unknown function, and whatever is wrong
+    /// with the arguments that does not depend on the input's columns.
+    pub(super) fn call(&self, name: &ObjectName, args: &TableFunctionArgs) -> Result<Option<Call>> {
+        let called = name.to_string().to_lowercase();
+        let group = self.functions.find(&called).map(|f| f.signature());
+        let pipeline = || PIPELINES.iter().find(|p| p.signature.name == called).map(|p| p.signature);
+        if let Some(signature) = group.or_else(pipeline) {
+            return Call::read(signature, args).map(Some);
+        }
+        if args.args.iter().all(|a| matches!(a, FunctionArg::Unnamed(_))) {
+            return Ok(None);
+        }
+        let known: Vec<_> = super::table_functions(&self.functions).iter().map(|s| s.name).collect();
+        let hint = nearest(&called, known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+        let (known, hint) = (known.join(", "), hint.unwrap_or_default());
+        plan_err!("unknown table function: name={called}, known=[{known}]{hint}")
     }
 }
 

@@ -15,14 +15,17 @@ pub use call::CallPlanner;
 pub use present::Present;
 
 use crate::functions::Functions;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
 use datafusion::config::Dialect;
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use lakecast_udfs::signature::Signature;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Plans and, for statements that change the session (`CREATE VIEW`), runs `text`. Errors: as [`plan`].
@@ -36,6 +39,35 @@ pub async fn sql(context: &SessionContext, text: &str) -> Result<DataFrame> {
 pub async fn plan(context: &SessionContext, text: &str) -> Result<LogicalPlan> {
     let statement = context.state().sql_to_statement(text, &Dialect::Generic)?;
     plan_statement(context, statement).await
+}
+
+/// Checks what can be checked of the table function calls in `text` without any table: names of functions and arguments,
+/// literals and their ranges. Errors: as [`plan`], for the first call that is wrong.
+pub fn check_calls(functions: &Functions, text: &str) -> Result<()> {
+    let planner = CallPlanner { functions: functions.clone() };
+    for mut statement in Parser::parse_sql(&GenericDialect {}, text).map_err(|e| plan_datafusion_err!("{e}"))? {
+        rewrite::in_tree(&mut statement);
+        if let ControlFlow::Break(wrong) = statement.visit(&mut CallChecker(&planner)) {
+            return Err(wrong);
+        }
+    }
+    Ok(())
+}
+
+struct CallChecker<'a>(&'a CallPlanner);
+
+impl Visitor for CallChecker<'_> {
+    type Break = DataFusionError;
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<DataFusionError> {
+        match factor {
+            TableFactor::Table { name, args: Some(args), .. } => match self.0.call(name, args) {
+                Err(wrong) => ControlFlow::Break(wrong),
+                Ok(_) => ControlFlow::Continue(()),
+            },
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// The table functions that a user calls, in the order of their tables: functions over groups, then plans around them.

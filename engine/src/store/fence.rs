@@ -1,4 +1,4 @@
-//! The fence around one object store: no path outside the allow-list, no secret in Debug output.
+//! The fence around one object store: no path outside the allow-list, no secret in Debug output, refusals told as such.
 //!
 //! In: any store and the path prefixes it may touch. Out: the same store, refusing every other path.
 //! DataFusion asks its registry for a bucket only, so the path can be checked nowhere else.
@@ -35,6 +35,21 @@ impl Fence {
 
     fn check_prefix(&self, prefix: Option<&Path>) -> Result<()> {
         self.check(prefix.unwrap_or(&Path::default()))
+    }
+}
+
+/// A refused listing as what it is. The clients name the kind of a failed read or write, but call a failed listing generic
+/// and keep the status code in the text, where nobody can tell a wrong key from a store that is down.
+fn told(error: Error, name: &str) -> Error {
+    let Error::Generic { source, .. } = &error else { return error };
+    let text = source.to_string();
+    let code = text.split_once("non-2xx status code: ").and_then(|(_, rest)| rest.get(..3));
+    let (path, source) = (name.to_string(), text.clone().into());
+    match code {
+        Some("401") => Error::Unauthenticated { path, source },
+        Some("403") => Error::PermissionDenied { path, source },
+        Some("404") => Error::NotFound { path, source },
+        _ => error,
     }
 }
 
@@ -98,21 +113,27 @@ impl ObjectStore for Fence {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.check_prefix(prefix) {
-            Ok(()) => self.inner.list(prefix),
+            Ok(()) => {
+                let name = self.name.clone();
+                self.inner.list(prefix).map(move |found| found.map_err(|e| told(e, &name))).boxed()
+            }
             Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
         }
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.check_prefix(prefix) {
-            Ok(()) => self.inner.list_with_offset(prefix, offset),
+            Ok(()) => {
+                let name = self.name.clone();
+                self.inner.list_with_offset(prefix, offset).map(move |found| found.map_err(|e| told(e, &name))).boxed()
+            }
             Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
         }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.check_prefix(prefix)?;
-        self.inner.list_with_delimiter(prefix).await
+        self.inner.list_with_delimiter(prefix).await.map_err(|e| told(e, &self.name))
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

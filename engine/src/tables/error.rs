@@ -17,6 +17,9 @@ pub enum InputError {
     /// The files break the contract: fix the data, never retry.
     #[error("{0}")]
     Data(String),
+    /// Credentials or rights do not suffice: mend them, never retry.
+    #[error("{0}")]
+    Denied(String),
     /// The store did not answer: retry.
     #[error("{0}")]
     Unavailable(String),
@@ -61,7 +64,7 @@ impl InputError {
             E::NotFound { .. } => {
                 InputError::Data(format!("file vanished while it was being read; run again: file={what}"))
             }
-            E::PermissionDenied { .. } | E::Unauthenticated { .. } => InputError::Job(format!(
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => InputError::Denied(format!(
                 "access is refused; check the credentials in the environment and the rights on the path: \
                  location={what}, detail={error}"
             )),

@@ -4,15 +4,31 @@ use super::print;
 use crate::cli::{FunctionsArgs, HelpFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::functions_help::{Choice, Choices, Help};
+use crate::functions_help::{Choices, Help};
 use lakecast_engine::sql::PIPELINES;
-use lakecast_udfs::forecast::MODELS;
+use lakecast_udfs::forecast::{MODELS, Status};
 
 /// Help for everything that SQL offers beyond DataFusion's own functions.
 fn help() -> Help {
-    let rows = MODELS.iter().map(|m| Choice { name: m.name(), summary: m.summary(), source: m.source() }).collect();
+    let models = MODELS.iter().map(|m| [m.name(), m.summary(), m.source()]);
+    let statuses = Status::ALL.iter().map(|s| [s.name(), if s.is_forecast() { "yes" } else { "no" }, s.meaning()]);
     let pipelines: Vec<_> = PIPELINES.iter().map(|p| p.signature).collect();
-    Help::new(&pipelines, vec![Choices { function: "forecast", title: "Models", rows }])
+    Help::new(
+        &pipelines,
+        vec![
+            choices("Models", &["name", "what it does", "source"], models),
+            choices("Statuses", &["status", "forecast", "meaning"], statuses),
+        ],
+    )
+}
+
+fn choices(
+    title: &'static str,
+    head: &'static [&'static str; 3],
+    rows: impl Iterator<Item = [&'static str; 3]>,
+) -> Choices {
+    let rows = rows.map(|row| row.map(str::to_string).to_vec()).collect();
+    Choices { function: "forecast", title, head, rows }
 }
 
 pub(super) fn functions(args: &FunctionsArgs) -> Result<(), Failure> {

@@ -10,6 +10,8 @@ use crate::progress::Reporter;
 use crate::run::{self, Means, Report, Unpublished};
 use crate::signals::Cancellation;
 use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
+use lakecast_engine::functions::Functions;
+use lakecast_engine::sql;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,6 +103,11 @@ fn tell(report: &Report) {
 
 pub(super) fn check(args: &JobArgs) -> Result<(), Failure> {
     let job = read(args, &Resources { partitions: None, memory: None }, false)?;
+    let views = job.views.iter().map(|v| (format!("view {}", v.name), &v.sql));
+    let outputs = job.outputs.iter().map(|o| (format!("output {}", o.name), &o.sql));
+    for (place, text) in views.chain(outputs) {
+        sql::check_calls(&Functions::default(), text).map_err(|e| Failure::planning(&place, &e))?;
+    }
     for name in job.unused() {
         tracing::warn!("nothing is computed from it: table={name}");
     }

@@ -98,7 +98,7 @@ fn is_closed_pipe(e: &(dyn std::error::Error + 'static)) -> bool {
 /// Where rows go, a batch at a time.
 enum Answer {
     Table(Box<dyn Write>, Vec<RecordBatch>),
-    Csv(csv::Writer<Box<dyn Write>>),
+    Csv(Box<csv::Writer<Box<dyn Write>>>),
     Json(json::LineDelimitedWriter<Box<dyn Write>>),
     Parquet(Box<ArrowWriter<File>>),
 }
@@ -118,7 +118,7 @@ impl Answer {
             SqlFormat::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(sink(path)?);
                 writer.write(&RecordBatch::new_empty(schema))?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
             SqlFormat::Json => Self::Json(json::LineDelimitedWriter::new(sink(path)?)),
             SqlFormat::Parquet => {

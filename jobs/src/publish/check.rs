@@ -74,7 +74,8 @@ pub(super) fn stats(file: &DataFile) -> Result<String, PublishError> {
 pub(super) async fn files(table: &Table, files: &[DataFile]) -> Result<Vec<ObjectMeta>, PublishError> {
     // Answers come in order, so that of several faults the same one is reported each time. The files are cloned because
     // a stream of futures that borrow its items cannot be shown to be `Send`.
-    futures::stream::iter(files.to_vec().into_iter().map(|file| head(table, file))).buffered(HEADS).try_collect().await
+    let heads = files.iter().cloned().map(|file| head(table, file));
+    futures::stream::iter(heads).buffered(HEADS).try_collect().await
 }
 
 async fn head(table: &Table, file: DataFile) -> Result<ObjectMeta, PublishError> {

@@ -23,6 +23,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+/// Partitions under way for each core: one computes while another waits for the store.
+const TURNS_PER_CORE: usize = 2;
+
 /// How often progress is read from the running plan.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -62,7 +65,7 @@ async fn compute(plan: Arc<dyn ExecutionPlan>, planned: &Planned<'_>) -> Result<
     let mut tasks = JoinSet::new();
     // Sorting takes several times the memory of what it sorts, so only a few partitions sort at a time; what the shuffle
     // has for the others waits in its own buffers, which the memory limit spills.
-    let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)));
+    let turns = Arc::new(Semaphore::new(TURNS_PER_CORE * available_parallelism().map_or(1, NonZeroUsize::get)));
     for mut stream in execute_stream_partitioned(plan, planned.context.task_ctx())? {
         let turns = Arc::clone(&turns);
         tasks.spawn(async move {

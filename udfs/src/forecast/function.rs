@@ -105,12 +105,7 @@ static SIGNATURE: Signature = Signature {
         Output { name: "yhat_upper_<level>", kind: "double", meaning: "upper bound; null if the spread is unknown" },
         Output { name: "model", kind: "string", meaning: "the model that forecast; null if refused" },
         Output { name: "cutoff", kind: "as the time", meaning: "last observed time of the series" },
-        Output {
-            name: "status",
-            kind: "string",
-            meaning: "ok, fallback, no_interval; or refused: null_id, null_time, null_value, not_finite, duplicate_time, gap, \
-                      mixed_frequency, no_frequency, out_of_range, overflow, too_short, bug",
-        },
+        Output { name: "status", kind: "string", meaning: "whether the series has a forecast, and if not, why" },
         Output { name: "reason", kind: "string", meaning: "what, where and what to do; null if ok" },
     ],
 };

@@ -59,22 +59,40 @@ impl Status {
 
     /// As in the column.
     pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What it says about the series, for help.
+    pub fn meaning(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Whether the series has a forecast.
+    pub fn is_forecast(self) -> bool {
+        matches!(self, Self::Ok | Self::Fallback | Self::NoInterval)
+    }
+
+    fn row(self) -> (&'static str, &'static str) {
         match self {
-            Self::Ok => "ok",
-            Self::Fallback => "fallback",
-            Self::NoInterval => "no_interval",
-            Self::NullId => "null_id",
-            Self::NullTime => "null_time",
-            Self::NullValue => "null_value",
-            Self::NotFinite => "not_finite",
-            Self::DuplicateTime => "duplicate_time",
-            Self::Gap => "gap",
-            Self::MixedFrequency => "mixed_frequency",
-            Self::NoFrequency => "no_frequency",
-            Self::OutOfRange => "out_of_range",
-            Self::Overflow => "overflow",
-            Self::TooShort => "too_short",
-            Self::Bug => "bug",
+            Self::Ok => ("ok", "forecast by the model asked for"),
+            Self::Fallback => {
+                ("fallback", "forecast by a simpler model, because the series is too short for the one asked for")
+            }
+            Self::NoInterval => {
+                ("no_interval", "forecast, but the bounds are null: too few observations tell how far values stray")
+            }
+            Self::NullId => ("null_id", "the id, or a part of it, is null"),
+            Self::NullTime => ("null_time", "a time is null"),
+            Self::NullValue => ("null_value", "a value is null"),
+            Self::NotFinite => ("not_finite", "a value is NaN or infinite"),
+            Self::DuplicateTime => ("duplicate_time", "a time occurs twice"),
+            Self::Gap => ("gap", "a time of the calendar is missing, and fill is 'error'"),
+            Self::MixedFrequency => ("mixed_frequency", "a time does not lie on the calendar of the others"),
+            Self::NoFrequency => ("no_frequency", "one observation tells no frequency, and freq is 'auto'"),
+            Self::OutOfRange => ("out_of_range", "a time lies outside the years 1 to 9999 or the range of its type"),
+            Self::Overflow => ("overflow", "the forecast lies outside the range of a 64-bit float"),
+            Self::TooShort => ("too_short", "fewer observations than the model needs, and fallback is 'no'"),
+            Self::Bug => ("bug", "a fault of lakecast itself"),
         }
     }
 }
