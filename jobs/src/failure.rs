@@ -85,6 +85,7 @@ const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
 fn message_of(error: &DataFusionError) -> String {
     let text = match error.find_root() {
         DataFusionError::Plan(m) | DataFusionError::Execution(m) => m.clone(),
+        DataFusionError::SQL(e, _) => e.to_string(),
         DataFusionError::ResourcesExhausted(m) => {
             // What follows the first line lists every consumer of memory: for a log, not for a message.
             tracing::debug!("{m}");

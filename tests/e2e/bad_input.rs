@@ -164,7 +164,7 @@ fn a_wrong_job_file_exits_2_and_says_where_and_what() {
         ("horizon => 7", "horizn => 7", &["horizn", "did you mean `horizon`"]),
         ("FROM forecast(", "FORM forecast(", &["sql"]),
         ("location: out/forecast/", "location: .", &["location"]),
-        ("TABLE(sales)", "TABLE(sale)", &["sale"]),
+        ("TABLE(sales)", "TABLE(sale)", &["unknown table: name=sale, known=[sales], did you mean `sales`?"]),
     ];
     for (from, to, parts) in cases {
         let said = job(lake.path(), &GOOD.replacen(from, to, 1));

@@ -29,8 +29,10 @@ pub async fn execute(command: Command, now_ms: fn() -> i64) -> Result<(), Failur
         Command::Generate(args) => generate::generate(args),
         Command::Demo(args) => demo::demo(args, now_ms).await,
         Command::Completions(args) => {
-            cli::completions(args.shell, &mut std::io::stdout());
-            Ok(())
+            // The generator panics where it cannot write, so it writes to memory first.
+            let mut script = Vec::new();
+            cli::completions(args.shell, &mut script);
+            print(String::from_utf8_lossy(&script).trim_end())
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::publish::{RUN_DATE, hex};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
 use futures::StreamExt;
 use lakecast_engine::group_map::{GroupMapExec, GroupMapNode};
@@ -124,15 +125,16 @@ impl Progress {
             let metrics = node.metrics();
             let sum =
                 |name: &str| metrics.as_ref().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize() as u64);
+            let rows = metrics.as_ref().and_then(MetricsSet::output_rows).map_or(0, |n| n as u64);
             if node.is::<GroupMapExec>() {
                 self.groups += sum("groups");
                 self.refused += sum("groups_refused");
             }
             if node.children().is_empty() {
-                self.rows_read += sum("output_rows");
+                self.rows_read += rows;
             }
             if node.is::<LakeSinkExec>() {
-                self.rows += sum("output_rows");
+                self.rows += rows;
                 self.bytes += sum("bytes_written");
                 self.partitions += sum("partitions_done");
                 self.resumed += sum("checkpoints_found");
