@@ -115,9 +115,12 @@ fn every_function_is_documented_and_named_once() {
 }
 
 #[test]
-fn help_lists_every_model() {
+fn help_lists_every_model_and_status() {
     let help = ok(&mut lakecast(["functions", "forecast"])).stdout;
     for model in lakecast_udfs::forecast::MODELS {
         assert!(help.contains(model.name()), "{}", model.name());
+    }
+    for status in lakecast_udfs::forecast::Status::ALL {
+        assert!(help.contains(status.name()) && help.contains(status.meaning()), "{}", status.name());
     }
 }
