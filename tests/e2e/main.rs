@@ -10,6 +10,8 @@ mod bad_input;
 mod equivalence;
 /// Every examples/*.yaml runs and publishes.
 mod examples;
+/// Scheduler and executors give the rows of one process.
+mod fleet;
 /// Itemsets and rules equal the reference answers of the shared sets.
 mod itemsets;
 /// M5: rows, accuracy, memory.

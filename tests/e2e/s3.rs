@@ -48,7 +48,8 @@ fn start() -> Option<Server> {
     if line.trim() == "ready" {
         return Some(Server { port, _script: script });
     }
-    assert!(std::env::var_os("LAKECAST_REQUIRE_TOOLS").is_none(), "tests/s3.sh could not start an S3 server");
+    let ended = script.wait().unwrap();
+    assert!(std::env::var_os("LAKECAST_REQUIRE_TOOLS").is_none(), "tests/s3.sh could not start an S3 server: {ended}");
     eprintln!("SKIPPED: tests/s3.sh could not start an S3 server, see its message above");
     None
 }

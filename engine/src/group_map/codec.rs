@@ -4,6 +4,7 @@ use super::GroupMapExec;
 use super::node::{GroupCall, GroupMapNode};
 use crate::functions::Functions;
 use crate::sink::{LakeSinkExec, LakeSinkNode, SinkSpec};
+use crate::tables::FilesTable;
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 /// Tells lakecast's bytes from those of other codecs.
 const MAGIC: &[u8] = b"lakecast/1 ";
+/// The same for its tables.
+const TABLE_MAGIC: &[u8] = b"lakecast-table/1 ";
 
 #[derive(Serialize, Deserialize)]
 enum Wire {
@@ -82,7 +85,10 @@ impl LogicalExtensionCodec for LogicalCodec {
         schema: SchemaRef,
         ctx: &TaskContext,
     ) -> Result<Arc<dyn TableProvider>> {
-        self.inner.try_decode_table_provider(buf, table_ref, schema, ctx)
+        match buf.strip_prefix(TABLE_MAGIC) {
+            Some(bytes) => Ok(Arc::new(FilesTable::from_bytes(bytes)?)),
+            None => self.inner.try_decode_table_provider(buf, table_ref, schema, ctx),
+        }
     }
 
     fn try_encode_table_provider(
@@ -91,6 +97,11 @@ impl LogicalExtensionCodec for LogicalCodec {
         node: Arc<dyn TableProvider>,
         buf: &mut Vec<u8>,
     ) -> Result<()> {
+        if let Some(files) = node.downcast_ref::<FilesTable>() {
+            buf.extend_from_slice(TABLE_MAGIC);
+            buf.extend(files.to_bytes()?);
+            return Ok(());
+        }
         self.inner.try_encode_table_provider(table_ref, node, buf)
     }
 
