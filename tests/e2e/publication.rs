@@ -1,7 +1,7 @@
 //! Exactly-once publication: a run killed with SIGKILL at any moment is continued by the same command, a repeated run is a
 //! no-op, and readers that are not ours agree on what was published.
 
-use crate::support::{digest, lakecast, ok, query, read_table, run, workspace};
+use crate::support::{digest, kill_9, lakecast, ok, query, read_table, run, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -120,18 +120,11 @@ fn kill_9_at_any_moment_is_continued_by_the_same_command() {
     let whole = ok(&mut lake.run()).json();
     let took = started.elapsed();
     let (expected, groups) = (lake.digests(), table(&whole, "forecast")["groups_in"].clone());
-    let (mut fired, mut continued) = (0, 0);
+    let mut continued = 0;
     const KILLS: u32 = 20;
     for kill in 0..KILLS {
-        lake.forget_outputs();
         let moment = took.mul_f64((f64::from(kill) + 0.5) / f64::from(KILLS));
-        let mut child = lake.run().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(moment);
-        if child.try_wait().unwrap().is_none() {
-            fired += 1;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let moment = kill_9(|| lake.run(), moment, || lake.forget_outputs());
         let finished = checkpoints(&lake.table("forecast"));
         let was_published = lake.versions("forecast") > 0;
         let report = ok(&mut lake.run()).json();
@@ -148,10 +141,8 @@ fn kill_9_at_any_moment_is_continued_by_the_same_command() {
             continued += u32::from(finished > 0);
         }
     }
-    eprintln!(
-        "{fired} of {KILLS} kills hit a running process; {continued} runs went on from checkpoints; whole run {took:?}"
-    );
-    assert!(fired >= KILLS * 3 / 4, "only {fired} of {KILLS} kills hit a running process");
+    eprintln!("{KILLS} kills of a run of {took:?}; {continued} runs went on from checkpoints");
+    assert!(continued > 0, "no kill left a checkpoint");
 }
 
 fn checkpoints(table: &Path) -> u64 {
@@ -169,11 +160,18 @@ fn checkpoints(table: &Path) -> u64 {
 fn ctrl_c_and_sigterm_stop_cleanly_and_leave_a_resumable_run() {
     let lake = Lake::new(3000, 700);
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let mut child = lake.run().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(200));
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before the signal");
-        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        let out = child.wait_with_output().unwrap();
+        let stopped = (0..20).find_map(|_| {
+            lake.forget_outputs();
+            let mut child = lake.run().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            // The first file shows that the run is under way; one that ends before the signal is tried again.
+            while !lake.table("forecast").exists() && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+            let out = child.wait_with_output().unwrap();
+            (out.status.code() != Some(0)).then_some(out)
+        });
+        let out = stopped.unwrap_or_else(|| panic!("every run ended before the signal"));
         assert_eq!(out.status.code(), Some(code), "{}", String::from_utf8_lossy(&out.stderr));
         assert!(String::from_utf8_lossy(&out.stderr).contains("run the same command to continue"));
         assert_eq!(lake.versions("forecast"), 0);

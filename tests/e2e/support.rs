@@ -6,7 +6,8 @@ use lakecast_engine::tables::{TableSpec, register};
 use lakecast_engine::{SessionOptions, session};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// The workspace's folder.
 pub(crate) fn workspace() -> PathBuf {
@@ -58,6 +59,23 @@ pub(crate) fn ok(command: &mut Command) -> Said {
     let said = run(command);
     assert_eq!(said.code, 0, "{command:?}\n{}\n{}", said.stdout, said.stderr);
     said
+}
+
+/// Starts a command and kills it with SIGKILL after `moment`. A run that is done by then was faster than the one that the
+/// moment was taken from: what it wrote is forgotten, and another is killed earlier, until a kill hits a running process.
+pub(crate) fn kill_9(command: impl Fn() -> Command, mut moment: Duration, forget: impl Fn()) -> Duration {
+    loop {
+        forget();
+        let mut child = command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(moment);
+        let hit = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if hit {
+            return moment;
+        }
+        moment = moment.mul_f64(0.85);
+    }
 }
 
 /// A folder of the shared data, or `None` with a loud line where it is not beside the checkout.

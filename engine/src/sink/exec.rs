@@ -20,7 +20,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
     Partitioning, PlanProperties,
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::fmt;
@@ -156,6 +156,7 @@ impl Task {
     async fn run(&self) -> Result<Checkpoint> {
         let partition = self.partition as u64;
         if let Some(found) = Checkpoint::find(&self.store, &self.table, &self.spec.checkpoint_key, partition).await? {
+            self.decline()?;
             return Ok(found);
         }
         // The attempt is part of the name: whoever else writes this partition can never touch this file.
@@ -192,6 +193,18 @@ impl Task {
                 Ok(winner)
             }
         }
+    }
+
+    /// Tells the shuffle below that nobody wants this partition, so that it drops the rows instead of keeping them.
+    ///
+    /// A shuffle learns of its readers by their first poll. On a fleet every task has a plan of its own, and polling it
+    /// would fetch for nothing.
+    fn decline(&self) -> Result<()> {
+        if self.context.task_id().is_none() {
+            let mut unwanted = self.input.execute(self.partition, Arc::clone(&self.context))?;
+            let _ = unwanted.next().now_or_never();
+        }
+        Ok(())
     }
 
     async fn fill(&self, writer: &mut FileWriter) -> Result<Option<(u64, Option<String>)>> {

@@ -65,7 +65,8 @@ pub async fn physical(planned: &Planned<'_>) -> Result<Arc<dyn ExecutionPlan>> {
 async fn compute(plan: Arc<dyn ExecutionPlan>, planned: &Planned<'_>) -> Result<Vec<Checkpoint>> {
     let mut tasks = JoinSet::new();
     // Sorting takes several times the memory of what it sorts, so only a few partitions sort at a time; what the shuffle
-    // has for the others waits in its own buffers, which the memory limit spills.
+    // has for the others waits in its own buffers, which the memory limit spills. No operator may wait for another
+    // partition then; the dynamic filters of joins would, and the session has them off.
     let turns = Arc::new(Semaphore::new(TURNS_PER_CORE * available_parallelism().map_or(1, NonZeroUsize::get)));
     for mut stream in execute_stream_partitioned(plan, planned.context.task_ctx())? {
         let turns = Arc::clone(&turns);
