@@ -1,6 +1,6 @@
 //! Bad input of every kind ends in a clear error or a status row, and nothing is lost.
 
-use crate::support::{lakecast, ok, query, run, try_query};
+use crate::support::{lakecast, ok, query, run, skip, try_query};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use lakecast_engine::SessionOptions;
@@ -188,6 +188,25 @@ fn a_wrong_job_file_exits_2_and_says_where_and_what() {
 }
 
 #[test]
+fn the_result_file_and_the_last_log_line_hold_the_outcome_whatever_it_is() {
+    let lake = small_lake();
+    let (file, result) = (lake.path().join("job.yaml"), lake.path().join("result.json"));
+    for (text, code) in [(GOOD.to_string(), 0), (GOOD.replacen("horizon => 7", "horizn => 7", 1), 2)] {
+        fs::write(&file, text).unwrap();
+        let mut command = lakecast(["run", "--run-date", "2026-11-22", "--log-format", "json", "--result-file"]);
+        let said = run(command.arg(&result).arg(&file));
+        assert_eq!(said.code, code, "{}", said.stderr);
+        let written: serde_json::Value = serde_json::from_slice(&fs::read(&result).unwrap()).unwrap();
+        assert_eq!(written, said.json());
+        let last: serde_json::Value = serde_json::from_str(said.stderr.lines().last().unwrap()).unwrap();
+        match code {
+            0 => assert_eq!((&written["status"], &last["level"]), (&"published".into(), &"INFO".into())),
+            _ => assert_eq!((&written["exit_code"], &last["exit_code"]), (&2.into(), &2.into())),
+        }
+    }
+}
+
+#[test]
 fn an_output_that_is_an_input_is_refused() {
     let lake = small_lake();
     let text = GOOD.replace("sales.csv", "lake/sales/").replace("out/forecast/", "lake/sales/");
@@ -228,7 +247,7 @@ fn an_unwritable_location_and_a_full_disk_are_permanent_failures_that_say_so() {
         .status()
         .is_ok_and(|s| s.success());
     if !mounted {
-        eprintln!("SKIPPED: a full disk needs the right to mount a small tmpfs");
+        skip("LAKECAST_REQUIRE_TOOLS", "a full disk needs the right to mount a small tmpfs");
         return;
     }
     let big: String =

@@ -5,6 +5,7 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use lakecast_engine::tables::{TableSpec, register};
 use lakecast_engine::{SessionOptions, session};
 use sha2::{Digest, Sha256};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -85,9 +86,15 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     if dir.exists() {
         return Some(dir.canonicalize().unwrap());
     }
-    assert!(std::env::var_os("LAKECAST_REQUIRE_SHARED").is_none(), "shared data is required: {}", dir.display());
-    eprintln!("SKIPPED: no shared data at {}; set LAKECAST_SHARED to its folder", dir.display());
+    let why = format!("no shared data at {}; set LAKECAST_SHARED to its folder", dir.display());
+    skip("LAKECAST_REQUIRE_SHARED", &why);
     None
+}
+
+/// Says that a test is skipped, past the capture of a passing test's output; fails where `variable` is set, as in CI.
+pub(crate) fn skip(variable: &str, why: &str) {
+    assert!(std::env::var_os(variable).is_none(), "{variable} is set: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// All rows of a table.
