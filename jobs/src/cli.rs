@@ -42,6 +42,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn,lakecast=info", env = "LAKECAST_LOG")]
     #[arg(help_heading = "Logging")]
     pub log_level: String,
+    /// The only folders and buckets that may be read and written, as s3://lake/ or data/; default: every one
+    #[arg(long = "allow", global = true, value_name = "LOCATION", env = "LAKECAST_ALLOW", value_delimiter = ',')]
+    #[arg(help_heading = "Object stores")]
+    pub allow: Vec<String>,
 }
 
 /// The commands.

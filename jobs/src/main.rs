@@ -12,7 +12,8 @@ const THREAD_STACK_BYTES: usize = 32 << 20;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(e) = logging::start(&cli.global.log_level, cli.global.log_format) {
+    let log_format = cli.global.log_format;
+    if let Err(e) = logging::start(&cli.global.log_level, log_format) {
         eprintln!("lakecast: {e}");
         return lakecast_jobs::exit::Exit::Usage.into();
     }
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(commands::execute(cli.command, now_ms)),
+        Ok(runtime) => runtime.block_on(commands::execute(cli, now_ms)),
         Err(e) => Err(lakecast_jobs::failure::Failure::new(
             lakecast_jobs::exit::Exit::Transient,
             format!("the system refuses threads: {e}"),
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let line = logging::failure_line(&failure, cli.global.log_format, now_ms());
+            let line = logging::failure_line(&failure, log_format, now_ms());
             lakecast_jobs::progress::beside_the_bar(|| eprintln!("{line}"));
             failure.exit.into()
         }

@@ -207,6 +207,25 @@ fn the_result_file_and_the_last_log_line_hold_the_outcome_whatever_it_is() {
 }
 
 #[test]
+fn an_allow_list_keeps_inputs_and_outputs_inside() {
+    let lake = small_lake();
+    let file = lake.path().join("job.yaml");
+    fs::write(&file, GOOD).unwrap();
+    let allowed = |prefixes: &[&str]| {
+        let list: Vec<_> = prefixes.iter().map(|p| lake.path().join(p).display().to_string()).collect();
+        let mut command = lakecast(["run", "--run-date", "2026-11-22", "--quiet"]);
+        run(command.env("LAKECAST_ALLOW", list.join(",")).arg(&file))
+    };
+    for inside in [["elsewhere"].as_slice(), &["out"], &["sales.csv"]] {
+        let said = allowed(inside);
+        assert_ne!(said.code, 0, "{inside:?}");
+        assert!(said.stderr.contains("outside the allow-list"), "{inside:?}: {}", said.stderr);
+        assert!(!lake.path().join("out").exists());
+    }
+    assert_eq!(allowed(&["out", "sales.csv"]).code, 0);
+}
+
+#[test]
 fn an_output_that_is_an_input_is_refused() {
     let lake = small_lake();
     let text = GOOD.replace("sales.csv", "lake/sales/").replace("out/forecast/", "lake/sales/");

@@ -1,6 +1,6 @@
 //! `lakecast demo`. In: a folder. Out: a generated marketplace, its nightly job run, and what a buyer would look at.
 
-use super::{job, means, print};
+use super::{Process, job, print};
 use crate::cli::{DemoArgs, JobArgs, Resources};
 use crate::demo::{FoundRule, plot, rules_table, status_table};
 use crate::exit::Exit;
@@ -13,6 +13,7 @@ use lakecast_engine::sql;
 use lakecast_engine::tables::{TableSpec, register};
 use lakecast_engine::{SessionOptions, session};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The job that the demo runs; the same file as in the examples.
 const JOB: &str = include_str!("../../examples/nightly.yaml");
@@ -21,7 +22,7 @@ const PLOTS: usize = 3;
 /// Rules that are shown.
 const RULES: usize = 12;
 
-pub(super) async fn demo(args: DemoArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
+pub(super) async fn demo(args: DemoArgs, process: &Process) -> Result<(), Failure> {
     let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, chain(e));
     let dir = args.dir.display();
     let market = args.dir.join("market");
@@ -44,9 +45,9 @@ pub(super) async fn demo(args: DemoArgs, now_ms: fn() -> i64) -> Result<(), Fail
     print(&format!("\n$ lakecast run {dir}/nightly.yaml --run-date {LAST_DATE}"))?;
     let job_args = JobArgs { job: job_file, run_date: Some(LAST_DATE), set: vec![] };
     let job = job::read(&job_args, &Resources { partitions: None, memory: None }, true)?;
-    let report = job::execute(&job, &means(now_ms), false).await?;
+    let report = job::execute(&job, &process.means(), false).await?;
     print(&serde_json::to_string(&report).map_err(|e| failed(&e))?)?;
-    let view = View::open(&args.dir).await?;
+    let view = View::open(&args.dir, process).await?;
     show_forecasts(&view).await?;
     show_rules(&view, &planted).await?;
     show_statuses(&view).await?;
@@ -69,8 +70,8 @@ struct View {
 }
 
 impl View {
-    async fn open(dir: &Path) -> Result<Self, Failure> {
-        let options = SessionOptions::default();
+    async fn open(dir: &Path, process: &Process) -> Result<Self, Failure> {
+        let options = SessionOptions { stores: Arc::clone(&process.stores), ..SessionOptions::default() };
         let context = session(&options).map_err(|e| Failure::running("session", &e))?;
         for (name, below) in [("sales", "market/sales"), ("forecast", "lake/forecast"), ("rules", "lake/rules")] {
             register(&context, name, &TableSpec::new(dir.join(below).display().to_string()), &options.stores)

@@ -1,6 +1,6 @@
 //! `run`, `plan` and `check`. In: a job file. Out: published tables, a plan, or what is wrong with the file.
 
-use super::{means, print};
+use super::{Process, print};
 use crate::cli::{JobArgs, PlanArgs, Resources, RunArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -34,9 +34,9 @@ pub(super) fn read(args: &JobArgs, resources: &Resources, publishes: bool) -> Re
     Ok(Job::read(&source, &inputs)?)
 }
 
-pub(super) async fn run(args: RunArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
+pub(super) async fn run(args: RunArgs, process: &Process) -> Result<(), Failure> {
     let done = match read(&args.job, &args.resources, true) {
-        Ok(job) => execute(&job, &means(now_ms), args.quiet).await,
+        Ok(job) => execute(&job, &process.means(), args.quiet).await,
         Err(wrong) => Err(wrong),
     };
     let line = match &done {
@@ -122,9 +122,9 @@ pub(super) fn check(args: &JobArgs) -> Result<(), Failure> {
 }
 
 /// Prints what a run would read and do. Nothing is written.
-pub(super) async fn plan(args: PlanArgs, now_ms: fn() -> i64) -> Result<(), Failure> {
+pub(super) async fn plan(args: PlanArgs, process: &Process) -> Result<(), Failure> {
     let job = read(&args.job, &args.resources, true)?;
-    let prepared = run::prepare(&job, &means(now_ms)).await?;
+    let prepared = run::prepare(&job, &process.means()).await?;
     print(&format!("job {} for {}, run {}", job.name, prepared.run_date, prepared.run_id))?;
     for (name, table) in &prepared.inputs {
         let bytes: u64 = table.files.iter().map(|f| f.size_bytes).sum();

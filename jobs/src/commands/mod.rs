@@ -7,27 +7,39 @@ mod job;
 mod runs;
 mod sql;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::spec;
 use lakecast_engine::cancel::Cancel;
-use lakecast_engine::store::Stores;
+use lakecast_engine::store::{StorePolicy, Stores};
 use std::io::Write;
 use std::sync::Arc;
 
+/// What the process gives every command.
+pub(super) struct Process {
+    /// Stores of all tables, behind the allow-list.
+    stores: Arc<Stores>,
+    /// Milliseconds since 1970, for commit times and records.
+    now_ms: fn() -> i64,
+}
+
 /// Executes one command. `now_ms` gives milliseconds since 1970 for commit times and records.
-pub async fn execute(command: Command, now_ms: fn() -> i64) -> Result<(), Failure> {
-    match command {
-        Command::Run(args) => job::run(args, now_ms).await,
-        Command::Plan(args) => job::plan(args, now_ms).await,
+pub async fn execute(cli: Cli, now_ms: fn() -> i64) -> Result<(), Failure> {
+    let everything = cli.global.allow.is_empty();
+    let policy = StorePolicy::parse(&cli.global.allow, everything)
+        .map_err(|e| Failure::new(Exit::Usage, format!("--allow: {}", chain(&e))))?;
+    let process = Process { stores: Arc::new(Stores::new(policy)), now_ms };
+    match cli.command {
+        Command::Run(args) => job::run(args, &process).await,
+        Command::Plan(args) => job::plan(args, &process).await,
         Command::Check(args) => job::check(&args),
-        Command::Sql(args) => sql::sql(args).await,
+        Command::Sql(args) => sql::sql(args, &process).await,
         Command::Functions(args) => functions::functions(&args),
         Command::Schema => print(&spec::json_schema()),
-        Command::Runs(args) => runs::runs(&args).await,
+        Command::Runs(args) => runs::runs(&args, &process).await,
         Command::Generate(args) => generate::generate(args),
-        Command::Demo(args) => demo::demo(args, now_ms).await,
+        Command::Demo(args) => demo::demo(args, &process).await,
         Command::Completions(args) => {
             // The generator panics where it cannot write, so it writes to memory first.
             let mut script = Vec::new();
@@ -47,12 +59,14 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The stores of this process, and its stop flag, which signals set.
-fn means(now_ms: fn() -> i64) -> crate::run::Means {
-    crate::run::Means {
-        stores: Arc::new(Stores::default()),
-        cancel: Cancel::default(),
-        counters: Arc::default(),
-        now_ms,
+impl Process {
+    /// What a run is given, its stop flag not set.
+    fn means(&self) -> crate::run::Means {
+        crate::run::Means {
+            stores: Arc::clone(&self.stores),
+            cancel: Cancel::default(),
+            counters: Arc::default(),
+            now_ms: self.now_ms,
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! `lakecast runs LOCATION`. In: a table's folder. Out: its runs, newest first.
 
-use super::print;
+use super::{Process, print};
 use crate::cli::RunsArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
 use crate::publish::TableTarget;
 use crate::run_record::list_runs;
 use chrono::DateTime;
-use lakecast_engine::store::{Location, Stores};
+use lakecast_engine::store::Location;
 
-pub(super) async fn runs(args: &RunsArgs) -> Result<(), Failure> {
+pub(super) async fn runs(args: &RunsArgs, process: &Process) -> Result<(), Failure> {
     let refuse = |e: &dyn std::error::Error| Failure::new(Exit::Usage, chain(e));
     let location = Location::directory(&args.location).map_err(|e| refuse(&e))?;
-    let store = Stores::default().open(&location).map_err(|e| refuse(&e))?;
+    let store = process.stores.open(&location).map_err(|e| refuse(&e))?;
     let target = TableTarget { location_url: location.url().clone(), store };
     let runs = list_runs(&target).await?;
     if runs.is_empty() {

@@ -1,6 +1,6 @@
 //! `lakecast sql`. In: statements and named tables. Out: rows, as a table, CSV, JSON lines or Parquet.
 
-use super::print;
+use super::{Process, print};
 use crate::cli::{SqlArgs, SqlFormat};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
@@ -11,7 +11,6 @@ use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use lakecast_engine::sql as engine_sql;
-use lakecast_engine::store::Stores;
 use lakecast_engine::tables::{TableSpec, register};
 use lakecast_engine::{SessionOptions, session};
 use parquet::arrow::ArrowWriter;
@@ -20,13 +19,13 @@ use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) async fn sql(args: SqlArgs) -> Result<(), Failure> {
+pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure> {
     let text = text(&args)?;
     let defaults = SessionOptions::default();
     let options = SessionOptions {
         partitions: args.resources.partitions.map_or(defaults.partitions, |n| n as usize),
         memory_bytes: args.resources.memory.unwrap_or(MEMORY_BYTES_DEFAULT) as usize,
-        stores: Arc::new(Stores::default()),
+        stores: Arc::clone(&process.stores),
         ..defaults
     };
     let context = session(&options).map_err(|e| Failure::running("session", &e))?;
