@@ -5,7 +5,7 @@
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
 use lakecast_udfs::Error;
 use lakecast_udfs::functions::{FUNCTIONS, GroupFunction};
-use lakecast_udfs::signature::nearest;
+use lakecast_udfs::signature::did_you_mean;
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Functions {
     /// The function called `name`. Errors: plan error with the known names and the nearest.
     pub fn get(&self, name: &str) -> Result<&'static dyn GroupFunction> {
         self.find(name).ok_or_else(|| {
-            let hint = nearest(name, self.names()).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
+            let hint = did_you_mean(name, self.names());
             plan_datafusion_err!(
                 "unknown group function: name={name}, known=[{}]{hint}",
                 self.names().collect::<Vec<_>>().join(", ")

@@ -1,8 +1,7 @@
 //! `lakecast functions`.  In: the signatures of all table functions. Out: help for a terminal, or markdown for a README.
 
-use crate::spec::did_you_mean;
 use lakecast_udfs::functions::FUNCTIONS;
-use lakecast_udfs::signature::{Param, Role, Signature};
+use lakecast_udfs::signature::{Param, Role, Signature, did_you_mean};
 use std::fmt::Write as _;
 
 /// Names that an argument of a function takes or a column of it holds, with their meaning: the models of `forecast`, say.

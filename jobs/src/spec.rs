@@ -3,7 +3,7 @@
 //! No I/O and no meaning: names, ranges and SQL are checked by [`crate::job`].
 
 use crate::problem::{JobError, Place, Source};
-use lakecast_udfs::signature::nearest;
+use lakecast_udfs::signature::did_you_mean;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Error as YamlError, MergeKeyPolicy, NonFiniteFloatPolicy};
@@ -326,10 +326,6 @@ fn plain(expected: &str) -> &str {
         "bool" | "boolean" => "true or false",
         other => other,
     }
-}
-
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Same rows, floats bit for bit, whatever the partitioning, the batch size and the order of the input files.
 
-use crate::support::{digest, lakecast, ok, try_query};
+use crate::support::{digest, lakecast, ok, runtime, try_query};
 use lakecast_engine::SessionOptions;
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn the_codec_rebuilds_the_same_plan() {
         physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
     };
     use lakecast_engine::group_map::{LogicalCodec, PhysicalCodec};
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(32 << 20).build().unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         let context = lakecast_engine::session(&SessionOptions::default()).unwrap();
         let sql = "SELECT * FROM forecast((VALUES ('a', 1, 5.0), ('a', 2, 6.0), ('b', 1, 3.0), ('b', 2, 4.0)) , id => column1, time => column2, value => column3, horizon => 2)";

@@ -1,7 +1,7 @@
 //! Nothing stands in the way of the fleet: the same query on Ballista's scheduler and executors has the same rows, bit for
 //! bit, for functions travel by name and partitions hold the same groups.
 
-use crate::support::{digest, lakecast, ok};
+use crate::support::{digest, lakecast, ok, runtime};
 use ballista::prelude::SessionContextExt;
 use ballista_core::extension::SessionConfigExt;
 use datafusion::arrow::array::RecordBatch;
@@ -121,7 +121,7 @@ fn scheduler_and_executors_give_the_rows_of_one_process() {
     let market = dir.path().join("market");
     ok(lakecast(["generate", "--skus", "200", "--days", "120", "--baskets", "3000", "--seed", "5", "--out"])
         .arg(&market));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(32 << 20).build().unwrap();
+    let runtime = runtime();
     let fleet = Fleet::start(2, dir.path());
     runtime.block_on(async {
         let here = session(&SessionOptions { partitions: 8, ..SessionOptions::default() }).unwrap();

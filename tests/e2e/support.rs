@@ -98,6 +98,11 @@ pub(crate) fn skip(variable: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
+/// A runtime with the stacks that the commands give their threads.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(32 << 20).build().unwrap()
+}
+
 /// All rows of a table.
 pub(crate) fn read_table(location: &Path) -> Vec<RecordBatch> {
     query(&[("t", location)], "SELECT * FROM t")
@@ -114,7 +119,7 @@ pub(crate) fn try_query(
     tables: &[(&str, &Path)],
     sql: &str,
 ) -> Result<Vec<RecordBatch>, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(32 << 20).build().unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         let context = session(options).map_err(|e| e.to_string())?;
         for (name, location) in tables {

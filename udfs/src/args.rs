@@ -3,7 +3,7 @@
 //! In: a JSON object as the SQL face read it. Out: `Args`, the same on every process.
 
 use crate::error::{Error, Result};
-use crate::signature::{Kind, Param, Signature, nearest};
+use crate::signature::{Kind, Param, Signature, did_you_mean, nearest};
 use serde_json::{Map, Value};
 
 /// Checked arguments with every default filled in. JSON text is the wire form.
@@ -92,7 +92,7 @@ impl Args {
 pub fn unknown(signature: &Signature, name: &str) -> Error {
     let known: Vec<_> =
         signature.columns.iter().map(|c| c.name).chain(signature.params.iter().map(|p| p.name)).collect();
-    let hint = nearest(name, known.iter().copied()).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
+    let hint = did_you_mean(name, known.iter().copied());
     Error::Argument(format!("{}: unknown argument: name={name}, known=[{}]{hint}", signature.name, known.join(", ")))
 }
 

@@ -183,3 +183,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
 }
+
+/// The hint at the end of an error about an unknown name: `, did you mean ..?` with the nearest known one, or nothing.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default()
+}

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs,
 };
 use lakecast_udfs::args::{Args, unknown};
-use lakecast_udfs::signature::{Column, Role, Signature, nearest};
+use lakecast_udfs::signature::{Column, Role, Signature, did_you_mean};
 use serde_json::Map;
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ impl RelationPlanner for CallPlanner {
         };
         let plan = match &call {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
-            Some(call) => match PIPELINES.iter().find(|p| p.signature.name == call.signature.name) {
+            // By identity: a group function of a pipeline's name wins over it.
+            Some(call) => match PIPELINES.iter().find(|p| std::ptr::eq(p.signature, call.signature)) {
                 Some(pipeline) => pipeline.plan(call, context)?,
                 None => group_call::plan(&self.functions, call, context)?,
             },
@@ -62,9 +63,8 @@ impl CallPlanner {
             return Ok(None);
         }
         let known: Vec<_> = super::table_functions(&self.functions).iter().map(|s| s.name).collect();
-        let hint = nearest(&called, known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
-        let (known, hint) = (known.join(", "), hint.unwrap_or_default());
-        plan_err!("unknown table function: name={called}, known=[{known}]{hint}")
+        let hint = did_you_mean(&called, known.iter().copied());
+        plan_err!("unknown table function: name={called}, known=[{}]{hint}", known.join(", "))
     }
 }
 
@@ -137,14 +137,12 @@ impl Call {
             for written in self.columns.get(column.name).into_iter().flatten() {
                 let expr = context.sql_to_expr(written.clone(), input.schema()).map_err(|e| {
                     let known: Vec<_> = input.schema().fields().iter().map(|f| f.name().as_str()).collect();
-                    let hint =
-                        nearest(&written.to_string(), known.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+                    let hint = did_you_mean(&written.to_string(), known.iter().copied());
                     match e.find_root() {
                         DataFusionError::SchemaError(..) => plan_datafusion_err!(
-                            "{f}: no such column: argument={}, given={written}, known=[{}]{}",
+                            "{f}: no such column: argument={}, given={written}, known=[{}]{hint}",
                             column.name,
-                            known.join(", "),
-                            hint.unwrap_or_default()
+                            known.join(", ")
                         ),
                         _ => e.context(format!("{f}: argument {}", column.name)),
                     }

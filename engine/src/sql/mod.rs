@@ -24,7 +24,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use lakecast_udfs::signature::{Signature, nearest};
+use lakecast_udfs::signature::{Signature, did_you_mean};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -102,15 +102,15 @@ pub async fn plan_statement(context: &SessionContext, mut statement: Statement) 
 /// DataFusion names a table that it does not find by catalog and schema, and does not say which tables there are.
 fn with_known_tables(context: &SessionContext, error: DataFusionError) -> DataFusionError {
     let DataFusionError::Plan(message) = error.find_root() else { return error };
-    let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) else {
+    let Some((name, _)) = message.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) else {
         return error;
     };
     let defaults = context.state().config_options().catalog.clone();
     let own = format!("{}.{}.", defaults.default_catalog, defaults.default_schema);
-    let Some(name) = name.0.strip_prefix(&own) else { return error };
+    let Some(name) = name.strip_prefix(&own) else { return error };
     let schema = context.catalog(&defaults.default_catalog).and_then(|c| c.schema(&defaults.default_schema));
     let mut known = schema.map(|s| s.table_names()).unwrap_or_default();
     known.sort();
-    let hint = nearest(name, known.iter().map(String::as_str)).map(|n| format!(", did you mean `{n}`?"));
-    plan_datafusion_err!("unknown table: name={name}, known=[{}]{}", known.join(", "), hint.unwrap_or_default())
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    plan_datafusion_err!("unknown table: name={name}, known=[{}]{hint}", known.join(", "))
 }

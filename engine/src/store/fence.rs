@@ -36,6 +36,11 @@ impl Fence {
     fn check_prefix(&self, prefix: Option<&Path>) -> Result<()> {
         self.check(prefix.unwrap_or(&Path::default()))
     }
+
+    fn told_each(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let name = self.name.clone();
+        listing.map(move |found| found.map_err(|e| told(e, &name))).boxed()
+    }
 }
 
 /// A refused listing as what it is. The clients name the kind of a failed read or write, but call a failed listing generic
@@ -113,20 +118,14 @@ impl ObjectStore for Fence {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.check_prefix(prefix) {
-            Ok(()) => {
-                let name = self.name.clone();
-                self.inner.list(prefix).map(move |found| found.map_err(|e| told(e, &name))).boxed()
-            }
+            Ok(()) => self.told_each(self.inner.list(prefix)),
             Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
         }
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.check_prefix(prefix) {
-            Ok(()) => {
-                let name = self.name.clone();
-                self.inner.list_with_offset(prefix, offset).map(move |found| found.map_err(|e| told(e, &name))).boxed()
-            }
+            Ok(()) => self.told_each(self.inner.list_with_offset(prefix, offset)),
             Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
         }
     }

@@ -7,7 +7,8 @@ use super::{
     Settings, Table, View, parse_memory, sql,
 };
 use crate::problem::{JobError, Place, Problem, Source};
-use crate::spec::{self, Format, Spanned, Spec, did_you_mean};
+use crate::spec::{self, Format, Spanned, Spec};
+use lakecast_udfs::signature::did_you_mean;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
