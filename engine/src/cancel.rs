@@ -5,6 +5,10 @@
 use datafusion::execution::TaskContext;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a waiting task looks at the flag.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Shared stop flag. Clones share the flag.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +23,13 @@ impl Cancel {
     /// Whether a stop was asked for.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a stop is asked for.
+    pub async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The flag of the session that runs `context`; one that is never set where the session has none.

@@ -3,6 +3,7 @@
 //! In: SQL text and table locations. Out: plans of group functions, and Parquet staged by the sink.
 
 pub mod cancel;
+pub mod fault;
 pub mod fleet;
 pub mod functions;
 pub mod group_map;

@@ -1,96 +1,166 @@
 //! `lakecast-executor`: Ballista's executor with lakecast's session. In: tasks. Out: shuffle files, and Parquet by the sink.
 
-use axum::http::StatusCode;
-use axum::{Router, routing::get};
+mod connections;
+mod drain;
+mod flight;
+mod settings;
+mod tasks;
+mod work_dir;
+
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::extension::{BallistaConfigGrpcEndpoint, SessionConfigExt};
 use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_executor::execution_engine::DefaultExecutionEngine;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
-use clap::Parser;
-use lakecast_engine::fleet::{fleet_runtime, fleet_state, new_fleet_config};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionConfig;
+use drain::Drain;
+use lakecast_engine::cancel::Cancel;
+use lakecast_engine::fleet;
 use lakecast_engine::functions::Functions;
 use lakecast_engine::group_map::{LogicalCodec, PhysicalCodec};
-use lakecast_engine::store::Stores;
-use std::net::SocketAddr;
+use lakecast_engine::service::{self, ExecutorMetrics, probes};
+use settings::Settings;
+use std::error::Error;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
+use tasks::WatchedEngine;
+use tokio::sync::watch;
+use work_dir::WorkDir;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Deep plans recurse; Rust's default of 2 MiB is too little for them.
-const THREAD_STACK_BYTES: usize = 32 << 20;
+/// Ballista makes threads of its own for tasks, whose stacks only this variable sizes.
+const STACK: (&str, &str) = ("RUST_MIN_STACK", "33554432");
+/// Pause before coming back to a scheduler that was lost or that gave this executor up.
+const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+/// How long one try to reach the scheduler lasts.
+const CONNECT_SECONDS: u16 = 60;
 
-/// Runs tasks of lakecast jobs.
-#[derive(Parser)]
-#[command(version)]
-struct Cli {
-    /// Host of the scheduler.
-    #[arg(long, env = "LAKECAST_SCHEDULER_HOST", default_value = "127.0.0.1")]
+type Failed = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    if std::env::var_os(STACK.0).is_none() {
+        return start_again();
+    }
+    let settings: Settings = service::parse(std::env::args_os());
+    let ended = service::start_logs(&settings.common)
+        .map_err(Failed::from)
+        .and_then(|()| Ok(service::runtime()?))
+        .and_then(|runtime| runtime.block_on(serve(settings)));
+    match ended {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::GivenUp) => {
+            std::thread::sleep(COME_BACK_AFTER);
+            start_again()
+        }
+        Err(e) => {
+            eprintln!("lakecast-executor: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Replaces the process by a fresh one of the same arguments. Ballista keeps in a static that it ends, so that a process
+/// cannot begin twice.
+fn start_again() -> ExitCode {
+    let Ok(program) = std::env::current_exe() else { return ExitCode::FAILURE };
+    let failed = Command::new(program).args(std::env::args_os().skip(1)).env(STACK.0, STACK.1).exec();
+    eprintln!("lakecast-executor: cannot start again: {failed}");
+    ExitCode::FAILURE
+}
+
+enum Ended {
+    /// A signal asked for it.
+    Drained,
+    /// The scheduler is gone, or gave this executor up.
+    GivenUp,
+}
+
+async fn serve(settings: Settings) -> Result<Ended, Failed> {
+    let (scheduler_host, scheduler_port) = settings.scheduler_address()?;
+    let scheduler = format!("{scheduler_host}:{scheduler_port}");
+    let dir = WorkDir::take(&settings.work_dir)?;
+    let cancel = Cancel::default();
+    let drain = Drain::watch(Duration::from_secs(settings.grace_seconds), cancel.clone());
+    tokio::spawn(WorkDir::keep_tidy(dir.text()?.into(), Duration::from_secs(settings.shuffle_ttl_seconds)));
+    let (over, until_over) = watch::channel(false);
+    let config = config(&settings, &dir, cancel, until_over, scheduler_host, scheduler_port)?;
+    let health = config.health.clone();
+    let id = config.executor_id.clone();
+    probes::serve(settings.health, "--health", move || health.is_ready()).await?;
+    tracing::info!(executor = id, scheduler, "starting, version={}", fleet::VERSION);
+    match start_executor_process(Arc::new(config)).await {
+        Ok(()) => {}
+        // The scheduler is away or refuses: it is waited for, unless the end was asked for meanwhile.
+        Err(e) if !drain.asked() => tracing::warn!("no work: {e}"),
+        Err(e) => tracing::info!("ended while draining: {e}"),
+    }
+    if !drain.asked() {
+        return Ok(Ended::GivenUp);
+    }
+    drain.linger(&dir, &scheduler).await;
+    let _ = over.send(true);
+    Ok(Ended::Drained)
+}
+
+fn config(
+    settings: &Settings,
+    dir: &WorkDir,
+    cancel: Cancel,
+    until_over: watch::Receiver<bool>,
     scheduler_host: String,
-    /// Port of the scheduler.
-    #[arg(long, env = "LAKECAST_SCHEDULER_PORT", default_value_t = 50050)]
     scheduler_port: u16,
-    /// Host that other executors and clients reach this one by, and that it binds.
-    #[arg(long, env = "LAKECAST_EXECUTOR_HOST", default_value = "127.0.0.1")]
-    host: String,
-    /// Port for shuffle data (Arrow Flight).
-    #[arg(long, env = "LAKECAST_EXECUTOR_PORT", default_value_t = 50051)]
-    port: u16,
-    /// Port for tasks (gRPC).
-    #[arg(long, env = "LAKECAST_EXECUTOR_GRPC_PORT", default_value_t = 50052)]
-    grpc_port: u16,
-    /// Address of the probes: `/healthz` answers while the process runs, `/readyz` while the scheduler knows it.
-    #[arg(long, env = "LAKECAST_EXECUTOR_HEALTH", default_value = "127.0.0.1:50081")]
-    health: SocketAddr,
-    /// Tasks at a time.
-    #[arg(long, env = "LAKECAST_EXECUTOR_VCORES", default_value_t = 2)]
-    vcores: usize,
-    /// Folder for shuffle files and spills.
-    #[arg(long, env = "LAKECAST_EXECUTOR_WORK_DIR")]
-    work_dir: String,
-    /// Memory that operators may reserve, in bytes.
-    #[arg(long, env = "LAKECAST_EXECUTOR_MEMORY_BYTES", default_value_t = 2 << 30)]
-    memory_bytes: u64,
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build()?;
-    runtime.block_on(serve(Cli::parse()))
-}
-
-async fn serve(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
-    let (functions, stores) = (Functions::default(), Arc::new(Stores::default()));
-    let state = fleet_state(new_fleet_config(), &functions, &stores)?;
-    let config = ExecutorProcessConfig {
-        bind_host: cli.host.clone(),
-        external_host: Some(cli.host),
-        port: cli.port,
-        grpc_port: cli.grpc_port,
-        scheduler_host: cli.scheduler_host,
-        scheduler_port: cli.scheduler_port,
-        scheduler_connect_timeout_seconds: 60,
-        vcores: cli.vcores,
+) -> Result<ExecutorProcessConfig, Failed> {
+    let (functions, stores) = (Functions::default(), settings.common.stores()?);
+    let state = fleet::fleet_state(fleet::new_fleet_config(), &functions, &stores)?;
+    let runtime: Arc<RuntimeEnv> = fleet::fleet_runtime(&stores, Some((dir.spill(), settings.spill_limit)))?;
+    let metrics = ExecutorMetrics::register()?;
+    metrics.memory_limit_bytes.set(i64::try_from(settings.memory).unwrap_or(i64::MAX));
+    let executor_id = fleet::new_executor_id();
+    let inner = DefaultExecutionEngine::with_client_pool(Arc::new(connections::Connections::default()));
+    let limit = Duration::from_secs(settings.task_timeout_seconds);
+    let engine = WatchedEngine::new(inner, &executor_id, limit, metrics);
+    Ok(ExecutorProcessConfig {
+        executor_id,
+        bind_host: settings.bind.to_string(),
+        external_host: settings.host.clone(),
+        port: settings.port,
+        grpc_port: settings.grpc_port,
+        scheduler_host,
+        scheduler_port,
+        scheduler_connect_timeout_seconds: CONNECT_SECONDS,
+        vcores: settings.vcores,
         task_scheduling_policy: TaskSchedulingPolicy::PushStaged,
-        work_dir: Some(cli.work_dir),
-        memory_pool_size: Some(cli.memory_bytes),
-        executor_heartbeat_interval_seconds: 10,
+        work_dir: Some(dir.text()?),
+        memory_pool_size: Some(settings.memory),
+        executor_heartbeat_interval_seconds: settings.heartbeat_seconds,
+        grpc_max_decoding_message_size: fleet::MESSAGE_BYTES_MAX,
+        grpc_max_encoding_message_size: fleet::MESSAGE_BYTES_MAX,
+        override_execution_engine: Some(Arc::new(engine)),
         override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&state))),
-        override_runtime_producer: Some(Arc::new(move |_| fleet_runtime(&stores))),
-        override_config_producer: Some(Arc::new(new_fleet_config)),
+        override_runtime_producer: Some(Arc::new(move |_| Ok(Arc::clone(&runtime)))),
+        override_config_producer: Some(Arc::new(move || session_config(&cancel))),
         override_logical_codec: Some(Arc::new(LogicalCodec::new(functions.clone()))),
         override_physical_codec: Some(Arc::new(PhysicalCodec::new(functions))),
+        override_create_grpc_client_endpoint: Some(fleet::connections()),
+        override_arrow_flight_service: Some(Arc::new(move |dir, address, shutdown, config| {
+            let mut over = until_over.clone();
+            let until = async move {
+                let _ = over.wait_for(|over| *over).await;
+            };
+            flight::serve(dir, address, shutdown, config, until)
+        })),
         ..ExecutorProcessConfig::default()
-    };
-    let ready = config.health.clone();
-    let probe = tokio::net::TcpListener::bind(cli.health).await?;
-    tokio::spawn(async move {
-        let readyz =
-            move || async move { if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } };
-        let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz));
-        if let Err(e) = axum::serve(probe, router).await {
-            tracing::error!("health probe ended: {e}");
-        }
-    });
-    Ok(start_executor_process(Arc::new(config)).await?)
+    })
+}
+
+/// Every task's settings: the policy, time limits of connections, and the stop flag of this process.
+fn session_config(cancel: &Cancel) -> SessionConfig {
+    fleet::new_fleet_config()
+        .with_ballista_override_create_grpc_client_endpoint(fleet::connections())
+        .with_extension(Arc::new(cancel.clone()))
 }

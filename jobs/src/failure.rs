@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::problem::JobError;
 use crate::publish::PublishError;
 use datafusion::common::DataFusionError;
+use lakecast_engine::fault::Fault;
 use lakecast_engine::tables::InputError;
 use std::error::Error;
 use std::fmt;
@@ -128,52 +129,15 @@ pub fn chain(error: &dyn Error) -> String {
 /// Whether the same command may succeed later. Storage and network are retried; a full disk, a missing right and bad data
 /// are not mended by waiting.
 fn exit_of(error: &DataFusionError) -> Exit {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(e) = cause {
-        if let Some(io) = e.downcast_ref::<std::io::Error>() {
-            return if is_passing(io.kind()) { Exit::Transient } else { Exit::Failed };
-        }
-        if let Some(store) = e.downcast_ref::<object_store::Error>()
-            && let object_store::Error::Generic { store: name, source } = store
-            && *name != "LocalFileSystem"
-            && source.downcast_ref::<std::io::Error>().is_none()
-        {
-            return Exit::Transient;
-        }
-        cause = e.source();
+    match Fault::of(error) {
+        Fault::Passing => Exit::Transient,
+        Fault::Lasting => Exit::Failed,
     }
-    Exit::Failed
-}
-
-fn is_passing(kind: std::io::ErrorKind) -> bool {
-    use std::io::ErrorKind as K;
-    matches!(
-        kind,
-        K::ConnectionRefused
-            | K::ConnectionReset
-            | K::ConnectionAborted
-            | K::NotConnected
-            | K::BrokenPipe
-            | K::TimedOut
-            | K::Interrupted
-            | K::HostUnreachable
-            | K::NetworkUnreachable
-            | K::NetworkDown
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
-
-    #[test]
-    fn a_lost_connection_is_worth_a_retry_and_a_full_disk_is_not() {
-        let of = |kind| exit_of(&DataFusionError::IoError(io::Error::from(kind)));
-        assert_eq!(of(io::ErrorKind::ConnectionReset), Exit::Transient);
-        assert_eq!(of(io::ErrorKind::StorageFull), Exit::Failed);
-        assert_eq!(of(io::ErrorKind::PermissionDenied), Exit::Failed);
-    }
 
     #[test]
     fn wrong_sql_is_the_job_files_fault() {

@@ -18,8 +18,8 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Tells lakecast's bytes from those of other codecs.
-const MAGIC: &[u8] = b"lakecast/1 ";
+/// Tells lakecast's bytes from those of other codecs, and its versions apart: processes of two versions never share a job.
+const MAGIC: &[u8] = concat!("lakecast/", env!("CARGO_PKG_VERSION"), " ").as_bytes();
 /// The same for its tables.
 const TABLE_MAGIC: &[u8] = b"lakecast-table/1 ";
 
@@ -35,7 +35,16 @@ fn encode(wire: &Wire, out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Option<Wire>> {
-    let Some(json) = bytes.strip_prefix(MAGIC) else { return Ok(None) };
+    let Some(json) = bytes.strip_prefix(MAGIC) else {
+        return match bytes.starts_with(b"lakecast/") {
+            true => Err(internal_datafusion_err!(
+                "client, scheduler and executors must be of the same lakecast version: here={}, there={}",
+                env!("CARGO_PKG_VERSION"),
+                String::from_utf8_lossy(&bytes[b"lakecast/".len()..]).split(' ').next().unwrap_or_default()
+            )),
+            false => Ok(None),
+        };
+    };
     serde_json::from_slice(json).map(Some).map_err(|e| {
         internal_datafusion_err!("decode: {e}: client, scheduler and executors must be of the same lakecast version")
     })

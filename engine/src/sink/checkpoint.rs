@@ -6,11 +6,15 @@
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use datafusion::common::{Result, exec_datafusion_err, internal_datafusion_err};
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Small reads under way at a time.
+const READS_AT_A_TIME: usize = 16;
 
 /// A finished partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +40,7 @@ pub struct Checkpoint {
     pub found: bool,
 }
 
-/// Folder of the checkpoints under `key`.
+/// Folder of the checkpoints under `key`, and of what a fleet notes beside them.
 pub fn checkpoint_dir(table: &Path, key: &str) -> Path {
     table.clone().join("_lakecast").join("checkpoints").join(key)
 }
@@ -46,6 +50,19 @@ fn checkpoint_path(table: &Path, key: &str, partition: u64) -> Path {
 }
 
 impl Checkpoint {
+    /// All checkpoints under `key`, ascending by partition: what is finished, whoever finished it.
+    ///
+    /// Costs one listing and one small read a partition. Errors: the store, or a damaged object.
+    pub async fn all(store: &Arc<dyn ObjectStore>, table: &Path, key: &str) -> Result<Vec<Self>> {
+        let listed = store.list_with_delimiter(Some(&checkpoint_dir(table, key))).await?;
+        let numbers = listed.objects.iter().filter_map(|o| o.location.filename()?.strip_suffix(".json")?.parse().ok());
+        let reads = numbers.map(|number: u64| async move { Self::find(store, table, key, number).await });
+        let found: Vec<_> = futures::stream::iter(reads).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
+        let mut all: Vec<_> = found.into_iter().flatten().collect();
+        all.sort_by_key(|c| c.partition);
+        Ok(all)
+    }
+
     /// The checkpoint of `partition` under `key`, if some attempt has finished it. Errors: the store, or a damaged object.
     pub(super) async fn find(store: &dyn ObjectStore, table: &Path, key: &str, partition: u64) -> Result<Option<Self>> {
         let path = checkpoint_path(table, key, partition);

@@ -3,8 +3,10 @@
 //! Checkpoint first: a partition that some attempt has finished is answered from the lake, and its input is never polled.
 
 use super::checkpoint::Checkpoint;
+use super::ledger::{self, Underway};
 use super::node::SinkSpec;
 use super::writer::FileWriter;
+use crate::cancel::Cancel;
 use crate::group_map::{GroupAccount, GroupMapExec};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
@@ -28,9 +30,19 @@ use std::sync::Arc;
 use url::Url;
 use uuid::Uuid;
 
+/// What a task of a fleet knows beyond its plan.
+#[derive(Debug, Clone)]
+pub struct FleetTask {
+    /// The job's number of each partition of the task's plan, in the plan's order.
+    pub partitions: Arc<[usize]>,
+    /// The process that runs the task.
+    pub executor_id: Arc<str>,
+}
+
 /// Writes every partition of its input to at most one file.
 pub struct LakeSinkExec {
     spec: SinkSpec,
+    task: Option<FleetTask>,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -45,7 +57,12 @@ impl LakeSinkExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { spec, input, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self { spec, task: None, input, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// The same sink in a task of a fleet, whose plan holds some partitions of the job only and numbers them from 0.
+    pub fn in_task(&self, task: FleetTask) -> Self {
+        Self { task: Some(task), ..Self::new(self.spec.clone(), Arc::clone(&self.input)) }
     }
 
     /// Where and under which key, for the codec.
@@ -102,7 +119,7 @@ impl ExecutionPlan for LakeSinkExec {
         let [input] = <[_; 1]>::try_from(children).map_err(|c| {
             datafusion::common::internal_datafusion_err!("LakeSinkExec takes one child, got {}", c.len())
         })?;
-        Ok(Arc::new(Self::new(self.spec.clone(), input)))
+        Ok(Arc::new(Self { task: self.task.clone(), ..Self::new(self.spec.clone(), input) }))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -112,11 +129,19 @@ impl ExecutionPlan for LakeSinkExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let url = Url::parse(&self.spec.table_url).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let store_url = ObjectStoreUrl::parse(&url[..url::Position::BeforePath])?;
+        let number = match &self.task {
+            None => partition,
+            Some(task) => *task.partitions.get(partition).ok_or_else(|| {
+                datafusion::common::internal_datafusion_err!("the task has no partition {partition}: {task:?}")
+            })?,
+        };
         let task = Task {
             store: context.runtime_env().object_store(&store_url)?,
             table: Path::from_url_path(url.path()).map_err(object_store::Error::from)?,
             spec: self.spec.clone(),
+            fleet: self.task.clone(),
             partition,
+            number,
             input: Arc::clone(&self.input),
             context,
             baseline: BaselineMetrics::new(&self.metrics, partition),
@@ -146,7 +171,11 @@ struct Task {
     store: Arc<dyn ObjectStore>,
     table: Path,
     spec: SinkSpec,
+    fleet: Option<FleetTask>,
+    /// The partition of the plan.
     partition: usize,
+    /// The same partition in the whole job; the two differ on a fleet.
+    number: usize,
     input: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     baseline: BaselineMetrics,
@@ -154,17 +183,36 @@ struct Task {
 
 impl Task {
     async fn run(&self) -> Result<Checkpoint> {
-        let partition = self.partition as u64;
-        if let Some(found) = Checkpoint::find(&self.store, &self.table, &self.spec.checkpoint_key, partition).await? {
+        let number = self.number as u64;
+        if let Some(found) = Checkpoint::find(&self.store, &self.table, &self.spec.checkpoint_key, number).await? {
             self.decline()?;
             return Ok(found);
         }
+        let underway = match &self.fleet {
+            Some(task) => {
+                let (table, key) = (&self.table, &self.spec.checkpoint_key);
+                Some(Underway::enter(Arc::clone(&self.store), table, key, self.number, &task.executor_id).await?)
+            }
+            None => None,
+        };
+        let done = self.compute().await;
+        if let Some(underway) = underway {
+            underway.leave().await;
+        }
+        done
+    }
+
+    async fn compute(&self) -> Result<Checkpoint> {
         // The attempt is part of the name: whoever else writes this partition can never touch this file.
-        let name = format!("part-{:05}-{}.parquet", self.partition, Uuid::new_v4().simple());
+        let name = format!("part-{:05}-{}.parquet", self.number, Uuid::new_v4().simple());
         let relative = format!("{}/{name}", self.spec.partition_dir);
         let path = Path::parse(format!("{}/{relative}", self.table)).map_err(object_store::Error::from)?;
         let mut writer = FileWriter::new(Arc::clone(&self.store), path.clone(), self.input.schema());
-        let written = match self.fill(&mut writer).await {
+        let filled = tokio::select! {
+            filled = self.fill(&mut writer) => filled,
+            () = Cancel::of(&self.context).cancelled() => Err(exec_datafusion_err!("stopped")),
+        };
+        let written = match filled {
             Ok(written) => written,
             Err(e) => {
                 writer.abort().await;
@@ -174,7 +222,7 @@ impl Task {
         let groups = self.account();
         let (bytes, etag) = written.clone().unwrap_or_default();
         let mine = Checkpoint {
-            partition,
+            partition: self.number as u64,
             path: written.is_some().then_some(relative),
             rows: writer.rows,
             bytes,
@@ -184,12 +232,21 @@ impl Task {
             rows_by_status: std::mem::take(&mut writer.rows_by_status),
             found: false,
         };
+        self.register(mine, &path).await
+    }
+
+    /// Lets the store decide which attempt wins, and removes the file of one that does not.
+    async fn register(&self, mine: Checkpoint, path: &Path) -> Result<Checkpoint> {
+        if ledger::is_buried(&self.store, &self.table, &self.spec).await? {
+            let _ = self.store.delete(path).await;
+            return Err(exec_datafusion_err!("the attempt was given up: attempt={}", self.spec.attempt));
+        }
         match mine.register(&self.store, &self.table, &self.spec.checkpoint_key).await? {
             None => Ok(mine),
             Some(winner) if winner.path == mine.path => Ok(mine),
             Some(winner) => {
                 // Best effort: a file that no commit names is invisible, and VACUUM removes it.
-                let _ = self.store.delete(&path).await;
+                let _ = self.store.delete(path).await;
                 Ok(winner)
             }
         }
@@ -200,7 +257,7 @@ impl Task {
     /// A shuffle learns of its readers by their first poll. On a fleet every task has a plan of its own, and polling it
     /// would fetch for nothing.
     fn decline(&self) -> Result<()> {
-        if self.context.task_id().is_none() {
+        if self.fleet.is_none() {
             let mut unwanted = self.input.execute(self.partition, Arc::clone(&self.context))?;
             let _ = unwanted.next().now_or_never();
         }

@@ -5,9 +5,11 @@
 
 mod checkpoint;
 mod exec;
+mod ledger;
 mod node;
 mod writer;
 
 pub use checkpoint::{Checkpoint, checkpoint_dir};
-pub use exec::LakeSinkExec;
+pub use exec::{FleetTask, LakeSinkExec};
+pub use ledger::{Leftover, bury, leftovers};
 pub use node::{LakeSinkNode, SinkSpec};

@@ -19,6 +19,9 @@ pub struct SinkSpec {
     pub partition_dir: String,
     /// Hash of everything on which the rows of a partition depend: a checkpoint under it stands for those rows.
     pub checkpoint_key: String,
+    /// Names one submission to a fleet, so that its tasks can be told that it was given up; empty in one process.
+    #[serde(default)]
+    pub attempt: String,
 }
 
 /// `LakeSink` in a logical plan.

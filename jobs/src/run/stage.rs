@@ -52,6 +52,7 @@ fn spec(planned: &Planned<'_>) -> SinkSpec {
         table_url: planned.target.location_url.to_string(),
         partition_dir: planned.partition_dir(),
         checkpoint_key: hex(&planned.fingerprint),
+        attempt: String::new(),
     }
 }
 

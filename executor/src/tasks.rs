@@ -1,0 +1,260 @@
+//! Tasks as this executor runs them. In: a stage's plan and the partitions of one task. Out: Ballista's execution of it,
+//! with what it lacks: the sink learns the job's number of its partition, a task has a time limit, failures say whether
+//! they may pass, and everything is counted and logged with job, stage, partition and attempt.
+
+use async_trait::async_trait;
+use ballista_core::JobId;
+use ballista_core::error::BallistaError;
+use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
+use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::prelude::SessionConfig;
+use lakecast_engine::fault::{Fault, tell};
+use lakecast_engine::service::ExecutorMetrics;
+use lakecast_engine::sink::{FleetTask, LakeSinkExec};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+
+/// How often the memory that tasks hold is read.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs tasks by Ballista's engine, watched.
+pub(crate) struct WatchedEngine {
+    inner: DefaultExecutionEngine,
+    executor_id: Arc<str>,
+    time_limit: Duration,
+    metrics: ExecutorMetrics,
+    pools: Pools,
+}
+
+impl WatchedEngine {
+    /// An engine for the executor of that name. `time_limit` is for one task. Call it inside a tokio runtime.
+    pub(crate) fn new(
+        inner: DefaultExecutionEngine,
+        executor_id: &str,
+        time_limit: Duration,
+        metrics: ExecutorMetrics,
+    ) -> Self {
+        let pools = Pools::default();
+        let (sampled, gauge) = (pools.clone(), metrics.memory_reserved_bytes.clone());
+        tokio::spawn(async move {
+            loop {
+                gauge.set(i64::try_from(sampled.reserved_bytes()).unwrap_or(i64::MAX));
+                tokio::time::sleep(SAMPLE_EVERY).await;
+            }
+        });
+        Self { inner, executor_id: executor_id.into(), time_limit, metrics, pools }
+    }
+}
+
+impl ExecutionEngine for WatchedEngine {
+    fn create_query_stage_exec(
+        &self,
+        job_id: JobId,
+        stage_id: usize,
+        task_id: usize,
+        global_output_partition_ids: Vec<usize>,
+        plan: Arc<dyn ExecutionPlan>,
+        work_dir: &str,
+        config: &SessionConfig,
+    ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let task =
+            FleetTask { partitions: global_output_partition_ids.clone().into(), executor_id: self.executor_id.clone() };
+        let plan = plan
+            .transform_up(|node| match node.downcast_ref::<LakeSinkExec>() {
+                Some(sink) => Ok(Transformed::yes(Arc::new(sink.in_task(task.clone())) as Arc<dyn ExecutionPlan>)),
+                None => Ok(Transformed::no(node)),
+            })?
+            .data;
+        let span = tracing::info_span!(
+            "task",
+            job = job_id.as_str(),
+            stage = stage_id,
+            partition = ?global_output_partition_ids,
+            attempt = task_id
+        );
+        let inner = self.inner.create_query_stage_exec(
+            job_id,
+            stage_id,
+            task_id,
+            global_output_partition_ids,
+            plan,
+            work_dir,
+            config,
+        )?;
+        let (metrics, pools) = (self.metrics.clone(), self.pools.clone());
+        Ok(Arc::new(WatchedTask { inner, span, time_limit: self.time_limit, metrics, pools }))
+    }
+}
+
+struct WatchedTask {
+    inner: Arc<dyn QueryStageExecutor>,
+    span: tracing::Span,
+    time_limit: Duration,
+    metrics: ExecutorMetrics,
+    pools: Pools,
+}
+
+impl fmt::Debug for WatchedTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl fmt::Display for WatchedTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner)
+    }
+}
+
+#[async_trait]
+impl QueryStageExecutor for WatchedTask {
+    async fn execute_query_stage(
+        &self,
+        task_id: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<Vec<ShuffleWritePartition>> {
+        self.pools.add(context.memory_pool());
+        let mut outcome = Outcome::begin(&self.metrics);
+        let work = self.inner.execute_query_stage(task_id, context);
+        let done = tokio::time::timeout(self.time_limit, work).instrument(self.span.clone()).await;
+        let _entered = self.span.enter();
+        let done = match done {
+            Ok(Ok(written)) => {
+                outcome.is("ok");
+                Ok(written)
+            }
+            Ok(Err(e)) => {
+                outcome.is("failed");
+                Err(reported(e, &self.metrics))
+            }
+            Err(_) => {
+                outcome.is("timed_out");
+                let limit = self.time_limit.as_secs();
+                let text = format!("a task took longer than its limit: raise --task-timeout-seconds: limit={limit}s");
+                Err(DataFusionError::Execution(tell(Fault::Lasting, &text)))
+            }
+        };
+        self.count();
+        done
+    }
+
+    fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
+        self.inner.collect_plan_metrics()
+    }
+
+    fn collect_runtime_stats_reports(&self) -> Vec<RuntimeStatsReport> {
+        self.inner.collect_runtime_stats_reports()
+    }
+
+    fn collect_window_state_reports(&self) -> Result<Vec<WindowStateReport>> {
+        self.inner.collect_window_state_reports()
+    }
+
+    fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
+        self.inner.collect_column_stats()
+    }
+}
+
+impl WatchedTask {
+    /// Adds what the operators counted. Names of counters are those of our operators.
+    fn count(&self) {
+        let sum = |set: &MetricsSet, name: &str| set.sum_by_name(name).map_or(0, |v| v.as_usize() as u64);
+        for set in &self.inner.collect_plan_metrics() {
+            self.metrics.groups.inc_by(sum(set, "groups"));
+            self.metrics.groups_refused.inc_by(sum(set, "groups_refused"));
+            self.metrics.rows_written.inc_by(sum(set, "rows_written"));
+            self.metrics.bytes_written.inc_by(sum(set, "bytes_written"));
+            self.metrics.checkpoint_hits.inc_by(sum(set, "checkpoints_found"));
+            self.metrics.spilled_bytes.inc_by(set.spilled_bytes().unwrap_or(0) as u64);
+            if sum(set, "bytes_scanned") > 0 {
+                self.metrics.rows_read.inc_by(set.output_rows().unwrap_or(0) as u64);
+            }
+        }
+    }
+}
+
+/// A failure as the scheduler must see it: one that may pass is retried, one of a shuffle fetch is left to Ballista.
+fn reported(error: DataFusionError, metrics: &ExecutorMetrics) -> DataFusionError {
+    if is_ballistas(&error) {
+        tracing::warn!("task failed: {error}");
+        return error;
+    }
+    let message = error.find_root().strip_backtrace();
+    match Fault::of(&error) {
+        Fault::Passing => {
+            metrics.task_retries.inc();
+            tracing::warn!("task failed, it may be tried again: {message}");
+            DataFusionError::IoError(io::Error::other(tell(Fault::Passing, &message)))
+        }
+        Fault::Lasting => {
+            tracing::error!("task failed: {message}");
+            DataFusionError::Execution(tell(Fault::Lasting, &message))
+        }
+    }
+}
+
+fn is_ballistas(error: &DataFusionError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = cause {
+        if e.is::<BallistaError>() {
+            return true;
+        }
+        cause = match e.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            _ => e.source(),
+        };
+    }
+    false
+}
+
+/// How a task ended; one that is dropped before anybody says so was cancelled.
+struct Outcome {
+    metrics: ExecutorMetrics,
+    started: Instant,
+    outcome: &'static str,
+}
+
+impl Outcome {
+    fn begin(metrics: &ExecutorMetrics) -> Self {
+        metrics.tasks_running.inc();
+        Self { metrics: metrics.clone(), started: Instant::now(), outcome: "cancelled" }
+    }
+
+    fn is(&mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.metrics.tasks_running.dec();
+        self.metrics.tasks.with_label_values(&[self.outcome]).inc();
+        self.metrics.task_seconds.observe(self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// The memory pools of the tasks under way.
+#[derive(Clone, Default)]
+struct Pools(Arc<Mutex<Vec<Weak<dyn MemoryPool>>>>);
+
+impl Pools {
+    fn add(&self, pool: &Arc<dyn MemoryPool>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(pool));
+    }
+
+    fn reserved_bytes(&self) -> usize {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.iter().filter_map(Weak::upgrade).map(|pool| pool.reserved()).sum()
+    }
+}
