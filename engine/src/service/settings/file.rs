@@ -54,26 +54,40 @@ pub(super) fn read(text: &str, flags: &[Flag]) -> Result<Vec<Entry>, Problem> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    let problem = Cell::new(None);
+    let (problem, open) = (Cell::new(None), Cell::new(None));
     let entries = serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
-        yaml.deserialize_map(Entries { flags, problem: &problem })
+        yaml.deserialize_option(Entries { flags, problem: &problem, open: &open })
     });
-    entries.or_else(|error| match (problem.take(), error.without_snippet()) {
-        (Some(problem), _) => Err(problem),
-        (None, YamlError::Eof { .. }) => Ok(Vec::new()),
-        (None, error) => Err(in_our_words(error)),
-    })
+    entries.map_err(|error| problem.take().unwrap_or_else(|| in_our_words(error.without_snippet(), open.take())))
 }
 
-fn in_our_words(error: &YamlError) -> Problem {
-    let line = error.location().map_or(0, |place| place.line());
-    let message = match error {
-        YamlError::DuplicateMappingKey { key, .. } => {
-            format!("key is written twice, remove one: key={}", key.as_deref().unwrap_or("?"))
+/// `open`: the flag and the line of the key whose value was being read.
+fn in_our_words(error: &YamlError, open: Option<(&Flag, u64)>) -> Problem {
+    let place = error.location().map_or(0, |place| place.line());
+    let of_a_type = matches!(
+        error,
+        YamlError::Unexpected { .. }
+            | YamlError::NullIntoString { .. }
+            | YamlError::InvalidScalar { .. }
+            | YamlError::SerdeInvalidType { .. }
+            | YamlError::SerdeInvalidValue { .. }
+            | YamlError::TaggedScalarCannotDeserializeIntoString { .. }
+    );
+    let (line, message) = match (error, open) {
+        (_, Some((flag, line))) if of_a_type => {
+            let expected = if flag.many { "text, or a list of texts" } else { "text, a number, true or false" };
+            (line, format!("wrong type: key={}, expected=[{expected}], detail={}", flag.key, plain(error)))
         }
-        YamlError::Unexpected { .. } => "wrong type: expected=a mapping of flags, as in `log-level: info`".to_string(),
-        YamlError::MergeKeyNotAllowed { .. } => "merge keys (`<<`) are not allowed, write the keys out".to_string(),
-        other => format!("not valid YAML: {}", plain(other)),
+        (_, None) if of_a_type => {
+            (place, "wrong type: expected=a mapping of flags, as in `log-level: info`".to_string())
+        }
+        (YamlError::DuplicateMappingKey { key, .. }, _) => {
+            (place, format!("key is written twice, remove one: key={}", key.as_deref().unwrap_or("?")))
+        }
+        (YamlError::MergeKeyNotAllowed { .. }, _) => {
+            (place, "merge keys (`<<`) are not allowed, write the keys out".to_string())
+        }
+        _ => (place, format!("not valid YAML: {}", plain(error))),
     };
     Problem { line, message }
 }
@@ -89,6 +103,7 @@ fn plain(error: impl fmt::Display) -> String {
 struct Entries<'a> {
     flags: &'a [Flag],
     problem: &'a Cell<Option<Problem>>,
+    open: &'a Cell<Option<(&'a Flag, u64)>>,
 }
 
 impl Entries<'_> {
@@ -109,6 +124,18 @@ impl<'de> Visitor<'de> for Entries<'_> {
         f.write_str("a mapping of flags")
     }
 
+    fn visit_none<E>(self) -> Result<Vec<Entry>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<Entry>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, yaml: D) -> Result<Vec<Entry>, D::Error> {
+        yaml.deserialize_map(self)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Entry>, A::Error> {
         let mut entries = Vec::new();
         while let Some(Spanned { value: key, referenced, .. }) = map.next_key::<Spanned<String>>()? {
@@ -117,11 +144,9 @@ impl<'de> Visitor<'de> for Entries<'_> {
                 self.problem.set(Some(Problem { line, message: self.unknown(&key) }));
                 return Err(A::Error::custom("unknown key"));
             };
-            let values = map.next_value_seed(Values { many: flag.many }).inspect_err(|e| {
-                let expected = if flag.many { "text, or a list of texts" } else { "text, a number, true or false" };
-                let message = format!("wrong type: key={key}, expected=[{expected}], detail={}", plain(e));
-                self.problem.set(Some(Problem { line, message }));
-            })?;
+            self.open.set(Some((flag, line)));
+            let values = map.next_value_seed(Values { many: flag.many })?;
+            self.open.set(None);
             entries.push(Entry { id: flag.id.clone(), key, line, values });
         }
         Ok(entries)
