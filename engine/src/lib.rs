@@ -7,6 +7,8 @@ pub mod fault;
 pub mod fleet;
 pub mod functions;
 pub mod group_map;
+pub mod memory_size;
+pub mod service;
 pub mod session;
 pub mod sink;
 pub mod sql;
