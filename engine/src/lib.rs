@@ -6,6 +6,8 @@ pub mod cancel;
 pub mod fleet;
 pub mod functions;
 pub mod group_map;
+pub mod memory_size;
+pub mod service;
 pub mod session;
 pub mod sink;
 pub mod sql;

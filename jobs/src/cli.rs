@@ -3,12 +3,13 @@
 //! Wrong usage ends with exit code 2, which clap does.
 
 use crate::exit::Exit;
-use crate::job::{PARTITIONS_MAX, parse_memory, parse_run_date, variables};
+use crate::job::{PARTITIONS_MAX, parse_run_date, variables};
 use crate::logging::LogFormat;
 use chrono::NaiveDate;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use lakecast_engine::memory_size::parse_memory;
 use std::path::PathBuf;
 
 /// Batch forecasting and frequent itemsets, in SQL, over a lake of Parquet.

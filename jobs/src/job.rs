@@ -25,8 +25,6 @@ pub const PARTITIONS_MAX: u32 = 65_536;
 pub const BATCH_SIZE_ROWS_DEFAULT: u32 = 8_192;
 /// The most rows per batch.
 pub const BATCH_SIZE_ROWS_MAX: u32 = 1 << 20;
-/// The least memory that a job may ask for: below it no sort can start.
-pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
 
 /// What the command line adds to a job file.
 #[derive(Debug, Clone)]
@@ -218,36 +216,6 @@ pub fn parse_run_date(text: &str) -> Result<NaiveDate, String> {
     // The parser of dates takes `2026-1-2` and `+2026-01-02` too; one day has one spelling here.
     date.filter(|d| d.to_string() == text)
         .ok_or_else(|| format!("bad date: given={text}, allowed=[YYYY-MM-DD, a day of the calendar]"))
-}
-
-/// Reads an amount of memory such as `4GiB`, `512MiB` or `2.5GB`, in bytes. Errors: says what is allowed.
-pub fn parse_memory(text: &str) -> Result<u64, String> {
-    const UNITS: &[(&str, u64)] = &[
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("B", 1),
-    ];
-    let refuse = |why: String| Err(format!("bad amount of memory: {why}, given={text}"));
-    let trimmed = text.trim();
-    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(split);
-    let unit = unit.trim();
-    let Some((_, bytes)) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) else {
-        let units: Vec<_> = UNITS.iter().map(|(name, _)| *name).collect();
-        return refuse(format!("write a number and a unit, units=[{}]", units.join(", ")));
-    };
-    let Ok(number) = number.parse::<f64>() else { return refuse("write a number and a unit, as in 4GiB".into()) };
-    let total = number * *bytes as f64;
-    if !(total >= MEMORY_BYTES_MIN as f64 && total <= (1_u64 << 50) as f64) {
-        return refuse(format!("allowed=[{}MiB to 1024TiB]", MEMORY_BYTES_MIN >> 20));
-    }
-    Ok(total as u64)
 }
 
 #[cfg(test)]

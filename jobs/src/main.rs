@@ -9,9 +9,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 // The system's allocator on purpose: mimalloc held 150 MiB more on M5 at the same processor time.
 
-/// Plans recurse with the depth of the SQL; Rust's default of 2 MiB is too little for long ones.
-const THREAD_STACK_BYTES: usize = 32 << 20;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let log_format = cli.global.log_format;
@@ -21,9 +18,7 @@ fn main() -> ExitCode {
     }
     // Delta's engine and the object stores share rustls; it wants its one provider named before first use.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
-    let done = match runtime {
+    let done = match lakecast_engine::service::runtime() {
         Ok(runtime) => runtime.block_on(commands::execute(cli, now_ms)),
         Err(e) => Err(lakecast_jobs::failure::Failure::new(
             lakecast_jobs::exit::Exit::Transient,

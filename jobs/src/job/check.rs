@@ -4,10 +4,11 @@ use super::location::Location;
 use super::variables::{self, Substituted};
 use super::{
     BATCH_SIZE_ROWS_DEFAULT, BATCH_SIZE_ROWS_MAX, Column, Inputs, Job, Output, PARTITIONS_DEFAULT, PARTITIONS_MAX,
-    Settings, Table, View, parse_memory, sql,
+    Settings, Table, View, sql,
 };
 use crate::problem::{JobError, Place, Problem, Source};
 use crate::spec::{self, Format, Spanned, Spec};
+use lakecast_engine::memory_size::parse_memory;
 use lakecast_udfs::signature::did_you_mean;
 use std::collections::BTreeSet;
 use std::fmt::Display;
