@@ -49,6 +49,13 @@ impl Drain {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Waits until the end was asked for while the executor is idle in the given way, as one that no scheduler knows.
+    pub(crate) async fn asked_while(&self, idle: impl Fn() -> bool) {
+        while !(self.asked() && idle()) {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
     /// Waits until no job needs the shuffle files of `dir`, at most for the grace period (the watcher ends the process).
     pub(crate) async fn linger(&self, dir: &WorkDir, scheduler: &str) {
         let started = Instant::now();

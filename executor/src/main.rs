@@ -19,7 +19,7 @@ use lakecast_engine::cancel::Cancel;
 use lakecast_engine::fleet;
 use lakecast_engine::functions::Functions;
 use lakecast_engine::group_map::{LogicalCodec, PhysicalCodec};
-use lakecast_engine::service::{self, ExecutorMetrics, probes};
+use lakecast_engine::service::{self, ExecutorMetrics};
 use settings::Settings;
 use std::error::Error;
 use std::os::unix::process::CommandExt;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         return start_again();
     }
     let settings: Settings = service::parse(std::env::args_os());
-    let ended = service::start_logs(&settings.common)
+    let ended = service::start_logs(&settings.common.log_level, settings.common.log_format)
         .map_err(Failed::from)
         .and_then(|()| Ok(service::runtime()?))
         .and_then(|runtime| runtime.block_on(serve(settings)));
@@ -91,9 +91,15 @@ async fn serve(settings: Settings) -> Result<Ended, Failed> {
     let config = config(&settings, &dir, cancel, until_over, scheduler_host, scheduler_port)?;
     let health = config.health.clone();
     let id = config.executor_id.clone();
-    probes::serve(settings.health, "--health", move || health.is_ready()).await?;
+    let probes = service::bind("--health", settings.health).await?;
+    let (ready, known) = (health.clone(), health);
+    tokio::spawn(service::serve(probes, Arc::new(move || ready.is_ready())));
     tracing::info!(executor = id, scheduler, "starting, version={}", fleet::VERSION);
-    match start_executor_process(Arc::new(config)).await {
+    let ended = tokio::select! {
+        ended = start_executor_process(Arc::new(config)) => ended,
+        () = drain.asked_while(|| !known.is_ready()) => return Ok(Ended::Drained),
+    };
+    match ended {
         Ok(()) => {}
         // The scheduler is away or refuses: it is waited for, unless the end was asked for meanwhile.
         Err(e) if !drain.asked() => tracing::warn!("no work: {e}"),

@@ -1,7 +1,8 @@
 //! What an executor is told. In: flags, environment, settings file, in this order of precedence. Out: [`Settings`].
 
 use clap::Parser;
-use lakecast_engine::service::{Common, parse_memory};
+use lakecast_engine::memory_size::parse_memory;
+use lakecast_engine::service::Common;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 

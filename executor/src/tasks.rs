@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 use lakecast_engine::fault::{Fault, tell};
-use lakecast_engine::service::ExecutorMetrics;
+use lakecast_engine::service::{ExecutorMetrics, TaskOutcome};
 use lakecast_engine::sink::{FleetTask, LakeSinkExec};
 use std::error::Error;
 use std::fmt;
@@ -130,15 +130,15 @@ impl QueryStageExecutor for WatchedTask {
         let _entered = self.span.enter();
         let done = match done {
             Ok(Ok(written)) => {
-                outcome.is("ok");
+                outcome.is(TaskOutcome::Ok);
                 Ok(written)
             }
             Ok(Err(e)) => {
-                outcome.is("failed");
+                outcome.is(TaskOutcome::Failed);
                 Err(reported(e, &self.metrics))
             }
             Err(_) => {
-                outcome.is("timed_out");
+                outcome.is(TaskOutcome::TimedOut);
                 let limit = self.time_limit.as_secs();
                 let text = format!("a task took longer than its limit: raise --task-timeout-seconds: limit={limit}s");
                 Err(DataFusionError::Execution(tell(Fault::Lasting, &text)))
@@ -221,16 +221,16 @@ fn is_ballistas(error: &DataFusionError) -> bool {
 struct Outcome {
     metrics: ExecutorMetrics,
     started: Instant,
-    outcome: &'static str,
+    outcome: TaskOutcome,
 }
 
 impl Outcome {
     fn begin(metrics: &ExecutorMetrics) -> Self {
         metrics.tasks_running.inc();
-        Self { metrics: metrics.clone(), started: Instant::now(), outcome: "cancelled" }
+        Self { metrics: metrics.clone(), started: Instant::now(), outcome: TaskOutcome::Cancelled }
     }
 
-    fn is(&mut self, outcome: &'static str) {
+    fn is(&mut self, outcome: TaskOutcome) {
         self.outcome = outcome;
     }
 }
@@ -238,8 +238,7 @@ impl Outcome {
 impl Drop for Outcome {
     fn drop(&mut self) {
         self.metrics.tasks_running.dec();
-        self.metrics.tasks.with_label_values(&[self.outcome]).inc();
-        self.metrics.task_seconds.observe(self.started.elapsed().as_secs_f64());
+        self.metrics.task_ended(self.outcome, self.started.elapsed());
     }
 }
 

@@ -12,9 +12,8 @@ use ballista_core::serde::protobuf::task_status::Status;
 use ballista_core::serde::protobuf::{ExecutorHeartbeat, RunningTask, SuccessfulTask};
 use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata};
 use ballista_scheduler::cluster::memory::InMemoryClusterState;
-use ballista_scheduler::cluster::{
-    BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot, TaskDistributionPolicy,
-};
+use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
+use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use ballista_scheduler::state::execution_graph::ExecutionGraph;
 use ballista_scheduler::state::task_manager::JobInfoCache;
@@ -161,6 +160,8 @@ impl ClusterState for FailFast {
         let tasks = self.inner.bind_schedulable_tasks(distribution, active_jobs, executors).await?;
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         for (executor, task) in &tasks {
+            // A stage begins with its first task.
+            self.metrics.stages.inc_by(u64::from(task.key.task_id == 0));
             *bound.entry(executor.clone()).or_default() += task.vcores_consumed;
         }
         Ok(tasks)

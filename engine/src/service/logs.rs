@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -18,12 +21,24 @@ pub enum LogFormat {
 /// `filter` is as in [`parse_filter`]. JSON lines hold the event's fields at the top and those of the current span (job,
 /// stage, partition, attempt) under `span`. Errors: a wrong filter, or logging that is already started.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
-    let builder = tracing_subscriber::fmt().with_env_filter(parse_filter(filter)?).with_writer(io::stderr);
+    let filter = parse_filter(filter)?;
     match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => {
+            let ansi = io::stderr().is_terminal();
+            let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi);
+            builder.compact().finish().try_init()
+        }
+        LogFormat::Json => json(filter, io::stderr).try_init(),
     }
     .map_err(|e| format!("cannot start logging: {e}"))
+}
+
+fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish()
 }
 
 /// A filter from its text: a level (`info`) or directives (`warn,lakecast_jobs=debug`).
@@ -50,13 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_for_lakecast_covers_every_crate() {
+    fn a_directive_for_lakecast_covers_every_crate_and_a_line_holds_its_span() {
         let filter = parse_filter("warn,lakecast=info").unwrap();
         let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let sink = lines.clone();
         let make = move || Shared(sink.clone());
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(make).json().finish();
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(json(filter, make), || {
+            let span = tracing::info_span!(target: "lakecast_executor", "task", job = "j1", stage = 2, partition = 3, attempt = 0);
+            let _entered = span.entered();
             tracing::info!(target: "lakecast_engine::sink", rows = 7, "ours");
             tracing::info!(target: "datafusion", "theirs");
             tracing::warn!(target: "datafusion", "loud");
@@ -64,7 +80,9 @@ mod tests {
         let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
         assert!(text.contains("ours") && text.contains("loud") && !text.contains("theirs"), "{text}");
         let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-        assert_eq!(first["fields"]["rows"], 7);
+        assert_eq!((&first["message"], &first["rows"]), (&"ours".into(), &7.into()));
+        let span = serde_json::json!({ "name": "task", "job": "j1", "stage": 2, "partition": 3, "attempt": 0 });
+        assert_eq!(first["span"], span);
     }
 
     struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);

@@ -208,9 +208,10 @@ impl Task {
         let relative = format!("{}/{name}", self.spec.partition_dir);
         let path = Path::parse(format!("{}/{relative}", self.table)).map_err(object_store::Error::from)?;
         let mut writer = FileWriter::new(Arc::clone(&self.store), path.clone(), self.input.schema());
+        let cancel = Cancel::of(&self.context);
         let filled = tokio::select! {
             filled = self.fill(&mut writer) => filled,
-            () = Cancel::of(&self.context).cancelled() => Err(exec_datafusion_err!("stopped")),
+            () = cancel.cancelled() => Err(exec_datafusion_err!("stopped")),
         };
         let written = match filled {
             Ok(written) => written,

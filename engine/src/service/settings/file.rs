@@ -87,6 +87,9 @@ fn in_our_words(error: &YamlError, open: Option<(&Flag, u64)>) -> Problem {
         (YamlError::MergeKeyNotAllowed { .. }, _) => {
             (place, "merge keys (`<<`) are not allowed, write the keys out".to_string())
         }
+        (YamlError::MultipleDocuments { .. }, _) => {
+            (place, "more than one YAML document, a file of settings holds one".to_string())
+        }
         _ => (place, format!("not valid YAML: {}", plain(error))),
     };
     Problem { line, message }

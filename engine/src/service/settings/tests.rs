@@ -128,7 +128,7 @@ fn a_file_that_cannot_be_read_or_is_not_flat_yaml_says_so() {
         ("work-dir: \"w\n", "s.yaml:1: not valid YAML: "),
         ("- work-dir\n", "s.yaml:1: wrong type: expected=a mapping of flags"),
         ("work-dir\n", "s.yaml:1: wrong type: expected=a mapping of flags"),
-        ("work-dir: w\n---\nwork-dir: v\n", "s.yaml:2: not valid YAML: "),
+        ("work-dir: w\n---\nwork-dir: v\n", "s.yaml:3: more than one YAML document, a file of settings holds one"),
     ] {
         let error = first_line(with(text, &[]));
         assert!(error.starts_with(&format!("error: {start}")), "{text}\n{error}\n{start}");
