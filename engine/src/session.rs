@@ -12,7 +12,7 @@ use datafusion::common::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::num::NonZeroUsize;
@@ -64,19 +64,9 @@ pub fn session(options: &SessionOptions) -> Result<SessionContext> {
         .with_batch_size(options.batch_size_rows)
         .with_sort_spill_reservation_bytes(SORT_RESERVATION_BYTES_MAX.min(options.memory_bytes / SORTS_AT_A_TIME))
         .with_extension(Arc::new(options.cancel.clone()));
-    let spill = match &options.spill_dir {
-        Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
-        None => DiskManagerMode::OsTmpDirectory,
-    };
-    let named = NonZeroUsize::MIN.saturating_add(4);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), named)))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
-        .with_object_store_registry(Arc::clone(&options.stores) as _)
-        .build_arc()?;
     let state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(runtime_env(options)?)
         .with_default_features()
         .with_query_planner(Arc::new(LakecastQueryPlanner { functions: options.functions.clone() }))
         .build();
@@ -84,6 +74,20 @@ pub fn session(options: &SessionOptions) -> Result<SessionContext> {
     context.register_udf(ScalarUDF::from(Present::default()));
     context.register_relation_planner(Arc::new(CallPlanner { functions: options.functions.clone() }))?;
     Ok(context)
+}
+
+/// Memory, spills and stores of a process.
+pub(crate) fn runtime_env(options: &SessionOptions) -> Result<Arc<RuntimeEnv>> {
+    let spill = match &options.spill_dir {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let named = NonZeroUsize::MIN.saturating_add(4);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), named)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
+        .with_object_store_registry(Arc::clone(&options.stores) as _)
+        .build_arc()
 }
 
 /// Settings on which the content of partitions and the types of columns depend; the same on every process.

@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn only_the_names_that_our_scheduler_gives_are_jobs() {
         assert!(is_job_id("0123456789abcdef0123456789abcdef"));
-        for hostile in ["", "..", "../../etc", "/etc", "0123456789ABCDEF0123456789abcdef", "0123456789abcdef/123456789abcdef"]
+        for hostile in
+            ["", "..", "../../etc", "/etc", "0123456789ABCDEF0123456789abcdef", "0123456789abcdef/123456789abcdef"]
         {
             assert!(!is_job_id(hostile), "{hostile}");
         }

@@ -45,7 +45,8 @@ impl WorkDir {
 
     /// The folder as Ballista takes it. Errors: the path is not UTF-8.
     pub(crate) fn text(&self) -> Result<String, String> {
-        let text = self.path.to_str().ok_or_else(|| format!("--work-dir: not UTF-8: folder={}", self.path.display()))?;
+        let text =
+            self.path.to_str().ok_or_else(|| format!("--work-dir: not UTF-8: folder={}", self.path.display()))?;
         Ok(text.to_string())
     }
 

@@ -3,6 +3,7 @@
 //! Wrong usage ends with exit code 2, which clap does.
 
 use crate::exit::Exit;
+use crate::fleet::{DEADLINE_SECONDS_DEFAULT, STALL_SECONDS_DEFAULT};
 use crate::job::{PARTITIONS_MAX, parse_run_date, variables};
 use crate::logging::LogFormat;
 use chrono::NaiveDate;
@@ -99,6 +100,7 @@ fn run_help() -> String {
         "Examples:
   lakecast run nightly.yaml --run-date 2026-11-22
   lakecast run nightly.yaml --run-date 2026-11-22 --set lake=s3://lake --memory 4GiB
+  lakecast run nightly.yaml --run-date 2026-11-22 --scheduler http://scheduler:50050
 
 Exit codes:
 {}",
@@ -131,6 +133,27 @@ pub struct Resources {
     pub memory: Option<u64>,
 }
 
+/// Where a command computes.
+#[derive(Debug, Clone, Args)]
+pub struct Where {
+    /// Compute on the fleet of this scheduler, http://host:port; default: in this process
+    #[arg(long, value_name = "URL", env = "LAKECAST_SCHEDULER", help_heading = "Fleet")]
+    pub scheduler: Option<String>,
+}
+
+/// How patient a run on a fleet is.
+#[derive(Debug, Clone, Args)]
+pub struct Patience {
+    /// On a fleet: the longest that one output may take, with everything that is submitted again
+    #[arg(long, value_name = "SECONDS", default_value_t = DEADLINE_SECONDS_DEFAULT, env = "LAKECAST_DEADLINE_SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=604_800), help_heading = "Fleet")]
+    pub deadline_seconds: u64,
+    /// On a fleet: submit again when no task began or ended for so long; more than the longest partition takes
+    #[arg(long, value_name = "SECONDS", default_value_t = STALL_SECONDS_DEFAULT, env = "LAKECAST_STALL_SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=604_800), help_heading = "Fleet")]
+    pub stall_seconds: u64,
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -140,6 +163,12 @@ pub struct RunArgs {
     /// How much of the machine.
     #[command(flatten)]
     pub resources: Resources,
+    /// Where it is computed.
+    #[command(flatten)]
+    pub place: Where,
+    /// How patiently.
+    #[command(flatten)]
+    pub patience: Patience,
     /// Write the JSON result to this file too, when the run ends, whatever its outcome
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "LAKECAST_RESULT_FILE")]
     pub result_file: Option<PathBuf>,
@@ -157,6 +186,9 @@ pub struct PlanArgs {
     /// How much of the machine.
     #[command(flatten)]
     pub resources: Resources,
+    /// Where it would be computed.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// How `sql` writes rows.
@@ -191,6 +223,9 @@ pub struct SqlArgs {
     /// Write rows to this file instead of stdout
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Where it is computed.
+    #[command(flatten)]
+    pub place: Where,
     /// How much of the machine.
     #[command(flatten)]
     pub resources: Resources,

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::problem::JobError;
 use crate::publish::PublishError;
 use datafusion::common::DataFusionError;
-use lakecast_engine::fault::Fault;
+use lakecast_engine::fault::{Fault, told};
 use lakecast_engine::tables::InputError;
 use std::error::Error;
 use std::fmt;
@@ -84,7 +84,11 @@ const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
 
 /// The message without back traces and with a remedy where DataFusion gives none.
 fn message_of(error: &DataFusionError) -> String {
-    let text = match error.find_root() {
+    let root = error.find_root();
+    if let Some((_, told)) = told(&root.to_string()) {
+        return told;
+    }
+    let text = match root {
         DataFusionError::Plan(m) | DataFusionError::Execution(m) => m.clone(),
         DataFusionError::SQL(e, _) => e.to_string(),
         DataFusionError::ResourcesExhausted(m) => {

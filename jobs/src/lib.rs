@@ -5,6 +5,7 @@ pub mod commands;
 pub mod demo;
 pub mod exit;
 pub mod failure;
+pub mod fleet;
 pub mod functions_help;
 pub mod generate;
 pub mod job;

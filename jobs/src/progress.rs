@@ -1,6 +1,6 @@
 //! Progress on stderr.  In: counters that the run moves. Out: a bar on a terminal, else a line now and then.
 
-use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How often a line is written where stderr is no terminal.
 pub const LINE_EVERY: Duration = Duration::from_secs(10);
+/// From when on the time that is left is told: before, it would jump.
+const LEFT_FROM: Duration = Duration::from_secs(5);
 const BAR: &str = "{prefix} [{elapsed}] {wide_bar} {msg}";
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
@@ -40,6 +42,12 @@ pub struct Counters {
     pub partitions_resumed: AtomicU64,
     /// Partitions in all; 0 while it is not known.
     pub partitions_total: AtomicU64,
+    /// Tasks of the output under way that a fleet has finished.
+    pub tasks_done: AtomicU64,
+    /// Tasks of the output under way in all; 0 in one process.
+    pub tasks_total: AtomicU64,
+    /// Executors of the fleet.
+    pub executors: AtomicU64,
 }
 
 impl Counters {
@@ -60,6 +68,10 @@ impl Counters {
         if resumed > 0 {
             parts.push(format!("{resumed} found finished"));
         }
+        if get(&self.tasks_total) > 0 {
+            let executors = get(&self.executors);
+            parts.push(format!("{}/{} tasks on {executors} executors", get(&self.tasks_done), get(&self.tasks_total)));
+        }
         if get(&self.rows_read) > 0 {
             parts.push(format!("{} rows read", HumanCount(get(&self.rows_read))));
         }
@@ -75,7 +87,20 @@ impl Counters {
         if get(&self.rows) > 0 {
             parts.push(format!("{} rows written, {}", HumanCount(get(&self.rows)), HumanBytes(get(&self.bytes))));
         }
+        if let Some(left) = self.left(elapsed) {
+            parts.push(format!("about {} left", HumanDuration(left)));
+        }
         parts.join(", ")
+    }
+
+    /// The time that is left if the rest goes like what was computed so far; `None` where that is too little to tell.
+    fn left(&self, elapsed: Duration) -> Option<Duration> {
+        let get = |c: &AtomicU64| c.load(Relaxed);
+        let (done, total, resumed) =
+            (get(&self.partitions_done), get(&self.partitions_total), get(&self.partitions_resumed));
+        let computed = done.checked_sub(resumed).filter(|n| *n > 0)?;
+        let rest = total.checked_sub(done).filter(|n| *n > 0)?;
+        (elapsed >= LEFT_FROM).then(|| elapsed.mul_f64(rest as f64 / computed as f64))
     }
 }
 

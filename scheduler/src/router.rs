@@ -33,9 +33,8 @@ pub(crate) fn router(server: Server, progress: Progress, draining: Draining) -> 
         .max_decoding_message_size(MESSAGE_BYTES_MAX as usize)
         .max_encoding_message_size(MESSAGE_BYTES_MAX as usize);
     let grpc = Routes::new(grpc).into_axum_router().layer(from_fn_with_state(draining, refuse_new_jobs));
-    let job = get(|State(progress): State<Progress>, Path(job): Path<String>| async move {
-        Json(progress.of(&job).await)
-    });
+    let job =
+        get(|State(progress): State<Progress>, Path(job): Path<String>| async move { Json(progress.of(&job).await) });
     let progress = Router::new().route("/lakecast/job/{id}", job).with_state(progress);
     get_routes(Arc::new(server)).layer(from_fn(harmless)).merge(progress).merge(grpc)
 }

@@ -3,9 +3,11 @@
 //! In: the session settings that a client sent. Out: the same session as in-process, with the keys forced that a client
 //! must not switch (DESIGN.md, 7).
 
+mod client;
 mod policy;
 mod progress;
 
+pub use client::{plan_bytes, planning_session, remote_session};
 pub use policy::{FORCED, Forced, MESSAGE_BYTES_MAX, assert_forced, fleet_config, new_fleet_config};
 pub use progress::{ExecutorGone, JobProgress, StageProgress};
 

@@ -56,11 +56,7 @@ pub const FORCED: &[Forced] = &[
         value: "false",
         why: "batches must not wander between partitions",
     },
-    Forced {
-        key: "datafusion.optimizer.prefer_hash_join",
-        value: "false",
-        why: "a hash join cannot spill",
-    },
+    Forced { key: "datafusion.optimizer.prefer_hash_join", value: "false", why: "a hash join cannot spill" },
     Forced {
         key: "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery",
         value: "false",

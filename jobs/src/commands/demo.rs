@@ -45,7 +45,7 @@ pub(super) async fn demo(args: DemoArgs, process: &Process) -> Result<(), Failur
     print(&format!("\n$ lakecast run {dir}/nightly.yaml --run-date {LAST_DATE}"))?;
     let job_args = JobArgs { job: job_file, run_date: Some(LAST_DATE), set: vec![] };
     let job = job::read(&job_args, &Resources { partitions: None, memory: None }, true)?;
-    let report = job::execute(&job, &process.means(), false).await?;
+    let report = job::execute(&job, &process.means(None), false).await?;
     print(&serde_json::to_string(&report).map_err(|e| failed(&e))?)?;
     let view = View::open(&args.dir, process).await?;
     show_forecasts(&view).await?;

@@ -1,15 +1,17 @@
 //! `run`, `plan` and `check`. In: a job file. Out: published tables, a plan, or what is wrong with the file.
 
-use super::{Process, print};
-use crate::cli::{JobArgs, PlanArgs, Resources, RunArgs};
+use super::{Process, fleet, print};
+use crate::cli::{JobArgs, Patience, PlanArgs, Resources, RunArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::fleet::{DEADLINE_SECONDS_DEFAULT, STALL_SECONDS_DEFAULT};
 use crate::job::{Inputs, Job};
 use crate::problem::Source;
 use crate::progress::Reporter;
 use crate::run::{self, Means, Report, Unpublished};
 use crate::signals::Cancellation;
 use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
+use lakecast_engine::fleet::FORCED;
 use lakecast_engine::functions::Functions;
 use lakecast_engine::sql;
 use std::path::Path;
@@ -35,8 +37,9 @@ pub(super) fn read(args: &JobArgs, resources: &Resources, publishes: bool) -> Re
 }
 
 pub(super) async fn run(args: RunArgs, process: &Process) -> Result<(), Failure> {
-    let done = match read(&args.job, &args.resources, true) {
-        Ok(job) => execute(&job, &process.means(), args.quiet).await,
+    let ready = fleet(&args.place, &args.patience).and_then(|f| Ok((f, read(&args.job, &args.resources, true)?)));
+    let done = match ready {
+        Ok((fleet, job)) => execute(&job, &process.means(fleet), args.quiet).await,
         Err(wrong) => Err(wrong),
     };
     let line = match &done {
@@ -124,7 +127,15 @@ pub(super) fn check(args: &JobArgs) -> Result<(), Failure> {
 /// Prints what a run would read and do. Nothing is written.
 pub(super) async fn plan(args: PlanArgs, process: &Process) -> Result<(), Failure> {
     let job = read(&args.job, &args.resources, true)?;
-    let prepared = run::prepare(&job, &process.means()).await?;
+    let patience = Patience { deadline_seconds: DEADLINE_SECONDS_DEFAULT, stall_seconds: STALL_SECONDS_DEFAULT };
+    let fleet = fleet(&args.place, &patience)?;
+    if let Some(fleet) = &fleet {
+        print(&format!("on the fleet of {}, under this policy:", fleet.scheduler.url()))?;
+        for forced in FORCED {
+            print(&format!("  {}={}: {}", forced.key, forced.value, forced.why))?;
+        }
+    }
+    let prepared = run::prepare(&job, &process.means(fleet)).await?;
     print(&format!("job {} for {}, run {}", job.name, prepared.run_date, prepared.run_id))?;
     for (name, table) in &prepared.inputs {
         let bytes: u64 = table.files.iter().map(|f| f.size_bytes).sum();

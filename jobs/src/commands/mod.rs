@@ -7,14 +7,17 @@ mod job;
 mod runs;
 mod sql;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, Patience, Where};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
+use crate::fleet::{Fleet, Scheduler};
+use crate::run::Means;
 use crate::spec;
 use lakecast_engine::cancel::Cancel;
 use lakecast_engine::store::{StorePolicy, Stores};
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the process gives every command.
 pub(super) struct Process {
@@ -49,6 +52,17 @@ pub async fn execute(cli: Cli, now_ms: fn() -> i64) -> Result<(), Failure> {
     }
 }
 
+/// The fleet that the command line names, if it names one.
+fn fleet(place: &Where, patience: &Patience) -> Result<Option<Fleet>, Failure> {
+    let Some(url) = &place.scheduler else { return Ok(None) };
+    let scheduler = Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?;
+    Ok(Some(Fleet {
+        scheduler,
+        deadline: Duration::from_secs(patience.deadline_seconds),
+        stall: Duration::from_secs(patience.stall_seconds),
+    }))
+}
+
 /// Writes a text and a line end to stdout. A reader that went away (`| head`) is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{text}") {
@@ -60,13 +74,14 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 impl Process {
-    /// What a run is given, its stop flag not set.
-    fn means(&self) -> crate::run::Means {
-        crate::run::Means {
+    /// What a run is given, its stop flag not set. `fleet`: where it is computed instead of in this process.
+    fn means(&self, fleet: Option<Fleet>) -> Means {
+        Means {
             stores: Arc::clone(&self.stores),
             cancel: Cancel::default(),
             counters: Arc::default(),
             now_ms: self.now_ms,
+            fleet,
         }
     }
 }

@@ -4,12 +4,14 @@ use super::{Process, print};
 use crate::cli::{SqlArgs, SqlFormat};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
+use crate::fleet::Scheduler;
 use crate::run::MEMORY_BYTES_DEFAULT;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::{csv, json, util::pretty};
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use lakecast_engine::fleet::remote_session;
 use lakecast_engine::sql as engine_sql;
 use lakecast_engine::tables::{TableSpec, register};
 use lakecast_engine::{SessionOptions, session};
@@ -28,7 +30,14 @@ pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure>
         stores: Arc::clone(&process.stores),
         ..defaults
     };
-    let context = session(&options).map_err(|e| Failure::running("session", &e))?;
+    let context = match &args.place.scheduler {
+        Some(url) => {
+            let scheduler = Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?;
+            remote_session(&options, scheduler.url())
+        }
+        None => session(&options),
+    };
+    let context = context.map_err(|e| Failure::running("session", &e))?;
     for (name, location) in &args.tables {
         register(&context, name, &TableSpec::new(location), &options.stores).await.map_err(|e| of_input(name, &e))?;
     }

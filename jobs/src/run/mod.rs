@@ -1,9 +1,10 @@
-//! The run controller, in one process: from a checked job to published tables.
+//! The run controller: from a checked job to published tables.
 //!
 //! In: a [`Job`]. Out: a [`Report`]. The order is the protocol: plan everything, stage everything, check every sum, and only
 //! then commit, so that a fault before the first commit leaves every table as it was. What was staged stays under its
 //! checkpoints, so that the same command continues where this one died.
 
+mod check;
 mod prepare;
 mod report;
 mod stage;
@@ -14,6 +15,7 @@ pub use stage::{groups, physical};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, of_input};
+use crate::fleet::{self, Fleet};
 use crate::job::Job;
 use crate::progress::Counters;
 use crate::publish::{self, DataFile, Publication};
@@ -35,6 +37,8 @@ pub struct Means {
     pub counters: Arc<Counters>,
     /// Milliseconds since 1970 for commit and record; decides nothing.
     pub now_ms: fn() -> i64,
+    /// The fleet that computes; `None`: this process.
+    pub fleet: Option<Fleet>,
 }
 
 /// Runs the job to its published tables, or finds them published.
@@ -51,7 +55,7 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     for planned in &prepared.outputs {
         let checkpoints = match &planned.already_published {
             Some(_) => None,
-            None => Some(stage::stage(planned, means).await?),
+            None => Some(compute(planned, means).await?),
         };
         staged.push(checkpoints);
     }
@@ -69,6 +73,16 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
         stage::forget(planned).await;
     }
     Ok(report)
+}
+
+/// Computes one output, here or on the fleet, and checks its sums.
+async fn compute(planned: &Planned<'_>, means: &Means) -> Result<Vec<Checkpoint>, Failure> {
+    let (partitions, checkpoints) = match &means.fleet {
+        Some(fleet) => fleet::stage(planned, fleet, means).await?,
+        None => stage::stage(planned, means).await?,
+    };
+    check::check(planned, partitions, &checkpoints)?;
+    Ok(checkpoints)
 }
 
 async fn commit(

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
+use lakecast_engine::fleet::planning_session;
 use lakecast_engine::functions::Functions;
 use lakecast_engine::sql;
 use lakecast_engine::store::Location;
@@ -117,7 +118,11 @@ async fn session_for(
         stores: means.stores.clone(),
         cancel: means.cancel.clone(),
     };
-    let context = session(&options).map_err(|e| Failure::running("session", &e))?;
+    let context = match &means.fleet {
+        Some(_) => planning_session(&options),
+        None => session(&options),
+    };
+    let context = context.map_err(|e| Failure::running("session", &e))?;
     for (name, table) in inputs {
         context
             .register_table(name.as_str(), table.provider.clone())

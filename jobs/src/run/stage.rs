@@ -1,9 +1,10 @@
-//! Computes one output into checkpointed files and checks the sums. In: [`Planned`]. Out: one [`Checkpoint`] a partition.
+//! Computes one output in this process into checkpointed files. In: [`Planned`]. Out: one [`Checkpoint`] a partition.
 
 use super::Means;
 use super::prepare::Planned;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::fleet::checkpoint_key;
 use crate::progress::Counters;
 use crate::publish::{RUN_DATE, hex};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -30,8 +31,8 @@ const TURNS_PER_CORE: usize = 2;
 /// How often progress is read from the running plan.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Computes what no checkpoint holds yet, and checks the sums of all partitions.
-pub(super) async fn stage(planned: &Planned<'_>, means: &Means) -> Result<Vec<Checkpoint>, Failure> {
+/// Computes what no checkpoint holds yet. Out: all checkpoints, ascending, and how many partitions there must be.
+pub(super) async fn stage(planned: &Planned<'_>, means: &Means) -> Result<(usize, Vec<Checkpoint>), Failure> {
     let place = format!("output {}", planned.output.name);
     let physical = physical(planned).await.map_err(|e| Failure::planning(&place, &e))?;
     let before = Progress::of(&means.counters);
@@ -43,8 +44,7 @@ pub(super) async fn stage(planned: &Planned<'_>, means: &Means) -> Result<Vec<Ch
         }
     };
     before.show(&physical, means);
-    check(planned, partitions, &checkpoints)?;
-    Ok(checkpoints)
+    Ok((partitions, checkpoints))
 }
 
 fn spec(planned: &Planned<'_>) -> SinkSpec {
@@ -154,51 +154,23 @@ impl Progress {
     }
 }
 
-/// Every partition exactly once, every row in a file, every group with a status, and the job's own checks.
-fn check(planned: &Planned<'_>, partitions: usize, checkpoints: &[Checkpoint]) -> Result<(), Failure> {
-    let output = planned.output;
-    let refuse =
-        |what: String| Failure::new(Exit::Refused, format!("output {}: {what}, nothing was published", output.name));
-    let numbers: Vec<u64> = checkpoints.iter().map(|c| c.partition).collect();
-    if numbers != (0..partitions as u64).collect::<Vec<_>>() {
-        return Err(refuse(format!("partitions do not add up: expected={partitions}, got={numbers:?}")));
-    }
-    for c in checkpoints {
-        let by_status: u64 = c.rows_by_status.values().sum();
-        let has_status = !c.rows_by_status.is_empty();
-        if (c.rows > 0) != c.path.is_some() || (has_status && by_status != c.rows) || c.groups_refused > c.groups {
-            return Err(refuse(format!("sums of a partition do not add up: {c:?}")));
-        }
-    }
-    let rows: u64 = checkpoints.iter().map(|c| c.rows).sum();
-    if let Some(min) = output.min_rows.filter(|min| rows < *min) {
-        return Err(refuse(format!("fewer rows than the job's check allows: rows={rows}, min_rows={min}")));
-    }
-    let (groups, refused) = checkpoints.iter().fold((0, 0), |(g, r), c| (g + c.groups, r + c.groups_refused));
-    let share = if groups == 0 { 0.0 } else { refused as f64 / groups as f64 };
-    if let Some(max) = output.max_refused_share.filter(|max| share > *max) {
-        return Err(refuse(format!(
-            "more groups were refused than the job's check allows: refused={refused} of {groups}, share={share:.4}, max_refused_share={max}"
-        )));
-    }
-    Ok(())
-}
-
 impl Planned<'_> {
     /// Folder of the data files below the table.
-    pub(super) fn partition_dir(&self) -> String {
+    pub(crate) fn partition_dir(&self) -> String {
         format!("{RUN_DATE}={}", self.run_date)
     }
 }
 
-/// Removes the checkpoints of a published output. Best effort: what is left is a few small objects that nobody reads.
+/// Removes the checkpoints of a published output, of this process and of a fleet. Best effort: what is left is a few small
+/// objects that nobody reads.
 pub(super) async fn forget(planned: &Planned<'_>) {
     let Ok(table) = Path::from_url_path(planned.target.location_url.path()) else { return };
-    let dir = checkpoint_dir(&table, &hex(&planned.fingerprint));
     let store: &dyn ObjectStore = planned.target.store.as_ref();
-    let mut found = store.list(Some(&dir));
-    while let Some(Ok(object)) = found.next().await {
-        let _ = store.delete(&object.location).await;
+    for key in [hex(&planned.fingerprint), checkpoint_key(planned)] {
+        let mut found = store.list(Some(&checkpoint_dir(&table, &key)));
+        while let Some(Ok(object)) = found.next().await {
+            let _ = store.delete(&object.location).await;
+        }
     }
 }
 
