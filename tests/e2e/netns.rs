@@ -185,8 +185,10 @@ fn remove(number: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault_proxy::{FaultProxy, Faults};
+    use crate::s3::{Lakes, Server, server};
     use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::process::Child;
 
     /// Connects within a second, then answers every line of standard input with what the other side says within a second.
@@ -295,5 +297,27 @@ while True:
         // Another test may have taken the number since: then at least the namespace's process is gone, as seen above.
         let retaken = std::fs::read_to_string(format!("/sys/class/net/lc77-{number}/ifalias")).is_ok();
         assert!(retaken || !left.contains(&own('-')) && !left.contains(&own('.')), "{left}");
+    }
+
+    #[test]
+    fn a_night_on_another_host_waits_for_its_cut_bucket() {
+        let (Some(network), Some(server)) = (network(&["worker"]), server()) else { return };
+        let listen = SocketAddr::from((network.address(OUTSIDE), 0));
+        let slow = Faults { stall: 1.0, stall_for: Duration::from_millis(50), ..Faults::default() };
+        let proxy = FaultProxy::between(listen, server.address(), slow, 0);
+        let lakes = Lakes::new(server, "worker");
+        let night = lakes.run_at(&Server::at(proxy.address()), &lakes.remote(""));
+        let mut child = network.inside("worker", &night).stdout(Stdio::null()).spawn().unwrap();
+        let started = Instant::now();
+        while proxy.fired().requests < 50 {
+            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", proxy.fired());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        network.cut("worker", OUTSIDE);
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(child.try_wait().unwrap().is_none(), "it neither ends nor fails");
+        network.heal("worker", OUTSIDE);
+        assert!(child.wait().unwrap().success());
+        assert_eq!(lakes.remote_digests(), lakes.local_digests());
     }
 }
