@@ -259,6 +259,19 @@ async fn answer(request: &Message, client: &mut (impl AsyncWriteExt + Unpin), st
         _ => {}
     }
     let reply = forward(request, state.upstream).await?;
+    deliver(&reply, client, state, (faults, fault, applied)).await.map(|end| match request.has("connection", "close") {
+        true => End::Close,
+        false => end,
+    })
+}
+
+/// The server's answer, perhaps late or cut.
+async fn deliver(
+    reply: &Message,
+    client: &mut (impl AsyncWriteExt + Unpin),
+    state: &State,
+    (faults, fault, applied): (Faults, Option<Fault>, bool),
+) -> io::Result<End> {
     match fault {
         Some(Fault::Stall) => {
             state.count(|f| &mut f.stall);
@@ -275,8 +288,7 @@ async fn answer(request: &Message, client: &mut (impl AsyncWriteExt + Unpin), st
         _ => {}
     }
     client.write_all(&reply.bytes()).await?;
-    let close = reply.to_end || reply.has("connection", "close") || request.has("connection", "close");
-    Ok(if close { End::Close } else { End::Open })
+    Ok(if reply.to_end || reply.has("connection", "close") { End::Close } else { End::Open })
 }
 
 /// An error as S3 words it.
@@ -618,21 +630,23 @@ mod tests {
             stall_for: Duration::from_secs(1),
             ..FAULTLESS
         };
-        let mut fired = vec![];
-        for seed in 0..20 {
-            let (said, counts) = night(noise, seed);
-            assert!(counts.unavailable_503 > 0, "{counts:?}");
-            fired.push(counts);
+        let mut total = [0; 5];
+        for seed in 0..30 {
+            let (said, fired) = night(noise, seed);
+            let kinds = [fired.unavailable_503, fired.internal_500, fired.reset, fired.short_body, fired.stall];
+            total.iter_mut().zip(kinds).for_each(|(sum, n)| *sum += n);
             // What lakecast does not try again itself, it says is worth another run.
             assert!([0, 75].contains(&said.code), "{}", said.stderr);
-            let kinds = |part: fn(&Fired) -> u64| fired.iter().map(part).sum::<u64>() > 0;
-            let all = [kinds(|f| f.internal_500), kinds(|f| f.reset), kinds(|f| f.short_body), kinds(|f| f.stall)];
-            if said.code == 0 && all.iter().all(|kind| *kind) {
-                assert_eq!(lakes.remote_digests(), expected);
-                assert_eq!((lakes.versions("forecast"), lakes.versions("rules")), (1, 1));
+            if said.code == 75 {
+                continue;
+            }
+            assert_eq!(lakes.remote_digests(), expected);
+            assert_eq!((lakes.versions("forecast"), lakes.versions("rules")), (1, 1));
+            if total.iter().all(|n| *n > 0) {
                 return;
             }
+            lakes.forget_outputs();
         }
-        panic!("no night ended well with every kind of fault: {fired:?}");
+        panic!("no night ended well with every kind of fault: {total:?}");
     }
 }
