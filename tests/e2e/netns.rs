@@ -154,7 +154,8 @@ fn remove_orphans() {
     for number in 0..=255_u8 {
         let owner = std::fs::read_to_string(format!("/sys/class/net/lc77-{number}/ifalias")).unwrap_or_default();
         let owner = owner.trim();
-        if !owner.is_empty() && !std::path::Path::new("/proc").join(owner).exists() {
+        // A process that has ended but is not waited for has no program any more.
+        if !owner.is_empty() && std::fs::read_link(format!("/proc/{owner}/exe")).is_err() {
             remove(number);
         }
     }
