@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A real S3 server on loopback for as long as standard input stays open: one Ceph monitor, one OSD in a sparse file, one
+# A real S3 server for as long as standard input stays open: one Ceph monitor, one OSD in a sparse file, one
 # RADOS Gateway, all in the foreground of this script and gone with it.
 #
 #   tests/s3.sh DIR PORT BUCKET     credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment
 #
+# The gateway listens on S3_ADDRESS of the environment, 127.0.0.1 by default; monitor and OSD stay on loopback.
 # Prints `ready` when the bucket is there. Ports PORT and PORT + 1 are used. Needs Debian's radosgw, ceph-mon, ceph-osd,
 # curl and openssl, and installs them as root where they are missing.
 set -euo pipefail
-dir=$(realpath -m "$1") port=$2 bucket=$3 mon_port=$(($2 + 1))
+dir=$(realpath -m "$1") port=$2 bucket=$3 mon_port=$(($2 + 1)) address=${S3_ADDRESS:-127.0.0.1}
 export CEPH_CONF=$dir/ceph.conf
 : "${AWS_ACCESS_KEY_ID:?}" "${AWS_SECRET_ACCESS_KEY:?}"
 say() { echo "s3.sh: $*" >&2; exit 1; }
@@ -52,7 +53,7 @@ osd crush chooseleaf type = 0
 osd objectstore = bluestore
 bluestore block size = 10737418240
 osd memory target = 939524096
-rgw frontends = beast endpoint=127.0.0.1:$port
+rgw frontends = beast endpoint=$address:$port
 CONF
 key=$dir/keyring
 ceph-authtool --create-keyring "$key" --gen-key -n mon. --cap mon 'allow *' >/dev/null 2>&1
@@ -66,13 +67,13 @@ ceph-osd -i 0 --mkfs --osd-uuid "$osd" >/dev/null 2>&1
 ceph-osd -f -i 0 >"$dir/osd.out" 2>&1 & daemons+=($!)
 wait_for "the OSD" bash -c 'ceph --connect-timeout 2 osd stat | grep -q "1 up"'
 radosgw -f -n client.rgw >"$dir/rgw.out" 2>&1 & daemons+=($!)
-wait_for "the gateway" curl -s -m 2 "http://127.0.0.1:$port"
+wait_for "the gateway" curl -s -m 2 "http://$address:$port"
 radosgw-admin -n client.rgw --admin-socket= user create --uid=test --display-name=test --access-key="$AWS_ACCESS_KEY_ID" --secret-key="$AWS_SECRET_ACCESS_KEY" >/dev/null 2>&1 || say "the user was not created"
 # Signed by version 2: Debian 12's curl signs version 4 in a way that the gateway refuses.
 make_bucket() {
   local date; date=$(date -uR)
   local signature; signature=$(printf 'PUT\n\n\n%s\n/%s' "$date" "$bucket" | openssl dgst -sha1 -hmac "$AWS_SECRET_ACCESS_KEY" -binary | base64)
-  curl -sf -m 5 -X PUT -H "Date: $date" -H "Authorization: AWS $AWS_ACCESS_KEY_ID:$signature" "http://127.0.0.1:$port/$bucket"
+  curl -sf -m 5 -X PUT -H "Date: $date" -H "Authorization: AWS $AWS_ACCESS_KEY_ID:$signature" "http://$address:$port/$bucket"
 }
 wait_for "the bucket" make_bucket
 echo ready

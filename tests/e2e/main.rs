@@ -10,12 +10,16 @@ mod bad_input;
 mod equivalence;
 /// Every examples/*.yaml runs and publishes.
 mod examples;
+/// A faulty network before an S3 server: errors, resets, cut bodies, stalls, outages.
+mod fault_proxy;
 /// Scheduler and executors give the rows of one process.
 mod fleet;
 /// Itemsets and rules equal the reference answers of the shared sets.
 mod itemsets;
 /// M5: rows, accuracy, memory.
 mod m5;
+/// Hosts of one machine, with a network between them that can be cut.
+mod netns;
 /// The plans that SQL becomes.
 mod plans;
 /// Exactly-once publication under kill -9, and independent readers.

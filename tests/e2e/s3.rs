@@ -8,7 +8,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -19,26 +19,29 @@ const KEY: &str = "testkey";
 const SECRET: &str = "canary-3f9b1c7e-secret";
 
 /// The server. Its script ends when its standard input closes, and so at the latest with this process.
-struct Server {
-    port: u16,
-    _script: Child,
+pub(crate) struct Server {
+    address: SocketAddr,
+    _script: Option<Child>,
 }
 
-fn server() -> Option<&'static Server> {
+/// The one on loopback that all tests share.
+pub(crate) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(start).as_ref()
+    SERVER.get_or_init(|| start(Ipv4Addr::LOCALHOST)).as_ref()
 }
 
-fn start() -> Option<Server> {
+/// One of its own on an address of this host, as that of a bridge.
+pub(crate) fn start(address: Ipv4Addr) -> Option<Server> {
     let port = (0..).find_map(|_| {
-        let first = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        TcpListener::bind(("127.0.0.1", first.checked_add(1)?)).ok().map(|_| first)
+        let first = TcpListener::bind((address, 0)).ok()?.local_addr().ok()?.port();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, first.checked_add(1)?)).ok().map(|_| first)
     })?;
     let dir = std::env::temp_dir().join(format!("lakecast-s3-{port}"));
     let mut script = Command::new(workspace().join("tests/s3.sh"))
         .arg(&dir)
         .args([&port.to_string(), BUCKET])
         .envs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)])
+        .env("S3_ADDRESS", address.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -46,7 +49,7 @@ fn start() -> Option<Server> {
     let mut line = String::new();
     BufReader::new(script.stdout.take().unwrap()).read_line(&mut line).unwrap();
     if line.trim() == "ready" {
-        return Some(Server { port, _script: script });
+        return Some(Server { address: (address, port).into(), _script: Some(script) });
     }
     let ended = script.wait().unwrap();
     let why = format!("tests/s3.sh could not start an S3 server, its message stands above: {ended}");
@@ -55,21 +58,30 @@ fn start() -> Option<Server> {
 }
 
 impl Server {
-    fn command<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same server, asked at the address of a proxy.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address, _script: None }
+    }
+
+    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = lakecast(args);
         command.envs([
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET),
-            ("AWS_ENDPOINT", &format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ENDPOINT", &format!("http://{}", self.address)),
             ("AWS_ALLOW_HTTP", "true"),
         ]);
         command
     }
 
-    fn store(&self) -> AmazonS3 {
+    pub(crate) fn store(&self) -> AmazonS3 {
         AmazonS3Builder::new()
             .with_bucket_name(BUCKET)
-            .with_endpoint(format!("http://127.0.0.1:{}", self.port))
+            .with_endpoint(format!("http://{}", self.address))
             .with_allow_http(true)
             .with_access_key_id(KEY)
             .with_secret_access_key(SECRET)
@@ -83,7 +95,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A marketplace on the local disk and the same in the bucket, below a prefix of its own.
-struct Lakes<'a> {
+pub(crate) struct Lakes<'a> {
     server: &'a Server,
     dir: tempfile::TempDir,
     prefix: &'static str,
@@ -106,7 +118,7 @@ outputs:
 ";
 
 impl<'a> Lakes<'a> {
-    fn new(server: &'a Server, prefix: &'static str) -> Self {
+    pub(crate) fn new(server: &'a Server, prefix: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let market = dir.path().join("market");
         ok(lakecast(["generate", "--skus", "400", "--days", "150", "--baskets", "3000", "--seed", "9", "--out"])
@@ -125,18 +137,23 @@ impl<'a> Lakes<'a> {
         lakes
     }
 
-    fn remote(&self, below: &str) -> String {
+    pub(crate) fn remote(&self, below: &str) -> String {
         format!("s3://{BUCKET}/{}{below}", self.prefix)
     }
 
-    fn run(&self, lake: &str) -> Command {
-        let mut command = self.server.command(["run", "--run-date", "2026-11-22", "--partitions", "8", "--quiet"]);
+    pub(crate) fn run(&self, lake: &str) -> Command {
+        self.run_at(self.server, lake)
+    }
+
+    /// The job with another way to the server.
+    pub(crate) fn run_at(&self, server: &Server, lake: &str) -> Command {
+        let mut command = server.command(["run", "--run-date", "2026-11-22", "--partitions", "8", "--quiet"]);
         command.arg(self.dir.path().join("nightly.yaml")).arg("--set").arg(format!("lake={lake}"));
         command
     }
 
     /// Digests of the tables in the bucket, read by the command.
-    fn remote_digests(&self) -> [String; 2] {
+    pub(crate) fn remote_digests(&self) -> [String; 2] {
         ["forecast", "rules"].map(|table| {
             let file = self.dir.path().join(format!("{table}.parquet"));
             let query = ["sql", "-c", "SELECT * FROM t", "--format", "parquet", "--table"];
@@ -146,7 +163,7 @@ impl<'a> Lakes<'a> {
         })
     }
 
-    fn local_digests(&self) -> [String; 2] {
+    pub(crate) fn local_digests(&self) -> [String; 2] {
         ok(&mut self.run(&self.dir.path().display().to_string()));
         ["forecast", "rules"].map(|table| digest(&read_table(&self.dir.path().join(table))))
     }
@@ -157,11 +174,11 @@ impl<'a> Lakes<'a> {
         found.into_iter().map(|object| object.location).collect()
     }
 
-    fn versions(&self, table: &str) -> usize {
+    pub(crate) fn versions(&self, table: &str) -> usize {
         self.keys(&format!("/{table}/_delta_log")).iter().filter(|k| k.as_ref().ends_with(".json")).count()
     }
 
-    fn forget_outputs(&self) {
+    pub(crate) fn forget_outputs(&self) {
         wait(async {
             let store = self.server.store();
             for table in ["/forecast", "/rules"] {
