@@ -122,7 +122,7 @@ pub struct JobArgs {
 /// How much of the machine a command may use.
 #[derive(Debug, Clone, Args)]
 pub struct Resources {
-    /// Output partitions of every table, instead of what the job says; rows do not depend on it
+    /// Output partitions of every table, instead of what the job or the size of its input says; rows do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     pub partitions: Option<u32>,
     /// Memory for sorts, joins and groups, for example 4GiB, instead of what the job says; beyond it sorts spill

@@ -45,7 +45,7 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     let started_ms = (means.now_ms)();
     let prepared = prepare(job, means).await?;
     let to_compute = prepared.outputs.iter().filter(|o| o.already_published.is_none());
-    let total = to_compute.map(|o| u64::from(o.output.partitions)).sum();
+    let total = to_compute.map(|o| u64::from(o.partitions)).sum();
     means.counters.partitions_total.store(total, Ordering::Relaxed);
     let mut staged = vec![];
     for planned in &prepared.outputs {

@@ -38,6 +38,8 @@ pub struct Prepared<'a> {
 pub struct Planned<'a> {
     /// As the job file has it.
     pub output: &'a Output,
+    /// Output partitions, as the job says or as its input files ask for.
+    pub partitions: u32,
     /// The business date.
     pub run_date: NaiveDate,
     /// The session that computes it.
@@ -142,17 +144,21 @@ async fn plan_output<'a>(
     means: &Means,
 ) -> Result<Planned<'a>, Failure> {
     let place = format!("output {}", output.name);
-    let context = session_for(job, output.partitions, inputs, means).await?;
+    let reads = job.reads(output).tables;
+    let files: Vec<_> = reads.iter().filter_map(|t| Some((t.name.as_str(), inputs.get(&t.name)?))).collect();
+    let bytes = files.iter().flat_map(|(_, table)| &table.files).map(|f| f.size_bytes).sum();
+    let partitions = output.partitions.unwrap_or_else(|| job::partitions_for(bytes));
+    let context = session_for(job, partitions, inputs, means).await?;
     let plan = sql::plan(&context, &output.sql).await.map_err(|e| Failure::planning(&place, &e))?;
     let storable = publish::storable(plan.schema().as_arrow())
         .map_err(|e| Failure::new(Exit::Usage, format!("{place}: {}", chain(&e))))?;
     let plan = cast_to(plan, &storable).map_err(|e| Failure::planning(&place, &e))?;
     let target = target(output, means)?;
-    let files = job.reads(output).tables.into_iter().filter_map(|t| Some((t.name.as_str(), inputs.get(&t.name)?)));
-    let fingerprint = fingerprint(&job.canonical(output), files);
+    let fingerprint = fingerprint(&job.canonical(output, partitions), &files);
     publish::check_target(&target, &storable.schema).await?;
     let already_published = publish::already_published(&target, &job.name, &output.name, run_date, fingerprint).await?;
-    Ok(Planned { output, run_date, context, plan, schema: storable.schema, target, fingerprint, already_published })
+    let schema = storable.schema;
+    Ok(Planned { output, partitions, run_date, context, plan, schema, target, fingerprint, already_published })
 }
 
 fn cast_to(plan: LogicalPlan, storable: &publish::Storable) -> datafusion::common::Result<LogicalPlan> {
@@ -181,7 +187,7 @@ fn target(output: &Output, means: &Means) -> Result<TableTarget, Failure> {
 }
 
 /// Hash of the job's text, the code's version and the inputs as they lie in the lake.
-fn fingerprint<'t>(canonical: &str, inputs: impl Iterator<Item = (&'t str, &'t InputTable)>) -> [u8; 32] {
+fn fingerprint(canonical: &str, inputs: &[(&str, &InputTable)]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(concat!("lakecast ", env!("CARGO_PKG_VERSION"), "\n"));
     hash.update(canonical);
