@@ -6,6 +6,8 @@ mod support;
 
 /// Bad input of every kind ends in a clear error or a status row.
 mod bad_input;
+/// Whether a location is fit for publication.
+mod doctor;
 /// Same rows, bit for bit, on any partitioning, batch size and file order.
 mod equivalence;
 /// Every examples/*.yaml runs and publishes.

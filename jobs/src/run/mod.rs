@@ -1,6 +1,6 @@
 //! The run controller, in one process: from a checked job to published tables.
 //!
-//! In: a [`Job`]. Out: a [`Report`]. The order is the protocol: plan everything, stage everything, check every sum, and only
+//! In: a [`Job`]. Out: a [`Report`]. The order is the protocol: plan everything, try the stores, stage everything, check every sum, and only
 //! then commit, so that a fault before the first commit leaves every table as it was. What was staged stays under its
 //! checkpoints, so that the same command continues where this one died.
 
@@ -45,6 +45,7 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     let started_ms = (means.now_ms)();
     let prepared = prepare(job, means).await?;
     let to_compute = prepared.outputs.iter().filter(|o| o.already_published.is_none());
+    prepare::require_atomic_create(&prepared).await?;
     let total = to_compute.map(|o| u64::from(o.partitions)).sum();
     means.counters.partitions_total.store(total, Ordering::Relaxed);
     let mut staged = vec![];

@@ -17,7 +17,7 @@ use lakecast_engine::store::Location;
 use lakecast_engine::tables::{self, ColumnSpec, CsvOptions, Format, InputFile, InputTable, TableSpec};
 use lakecast_engine::{SessionOptions, session};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Memory for operators where neither job file nor command line says otherwise.
 pub const MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
@@ -159,6 +159,20 @@ async fn plan_output<'a>(
     let already_published = publish::already_published(&target, &job.name, &output.name, run_date, fingerprint).await?;
     let schema = storable.schema;
     Ok(Planned { output, partitions, run_date, context, plan, schema, target, fingerprint, already_published })
+}
+
+/// Refuses, before anything is computed, a store on which two runs could both publish. Tries each store once.
+pub(super) async fn require_atomic_create(prepared: &Prepared<'_>) -> Result<(), Failure> {
+    let mut tried = BTreeSet::new();
+    for planned in prepared.outputs.iter().filter(|o| o.already_published.is_none()) {
+        let url = &planned.target.location_url;
+        // Two folders of one machine may lie on two file systems.
+        let store = if url.scheme() == "file" { url.as_str() } else { &url[..url::Position::BeforePath] };
+        if tried.insert(store) {
+            publish::require_atomic_create(&planned.target).await?;
+        }
+    }
+    Ok(())
 }
 
 fn cast_to(plan: LogicalPlan, storable: &publish::Storable) -> datafusion::common::Result<LogicalPlan> {
