@@ -135,7 +135,7 @@ pub struct Output {
     pub place: Option<Place>,
 }
 
-/// How the job is executed. Results do not depend on it.
+/// How the job is executed. Results do not depend on it, but for series too large for the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Memory for sorts, joins and groups; `None`: the run decides.
@@ -189,7 +189,8 @@ impl Job {
     /// Everything in the job file and the command line on which the files of `output` depend, as text for a
     /// fingerprint: equal text, equal files (from equal inputs, by the same code).
     ///
-    /// `partitions` is what the output is computed with, said or sized. Left out is what changes no file: other outputs,
+    /// `partitions` is what the output is computed with, said or sized. Memory is part of it, for a series may be refused
+    /// for want of it, and more memory must not find that published. Left out is what changes no file: other outputs,
     /// unused tables, descriptions, checks and batch size, and where the output lies.
     pub fn canonical(&self, output: &Output, partitions: u32) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
@@ -197,6 +198,7 @@ impl Job {
         let date = self.run_date.map(|d| d.to_string()).unwrap_or_default();
         let _ = writeln!(out, "job {}\nrun_date {date}\noutput {}", quoted(&self.name), quoted(&output.name));
         let _ = writeln!(out, "partitions {partitions}\nsql {}", quoted(output.sql.trim()));
+        let _ = writeln!(out, "memory {:?}", self.settings.memory_bytes);
         let reads = self.reads(output);
         for view in reads.views {
             let _ = writeln!(out, "view {} {}", view.name, quoted(view.sql.trim()));

@@ -28,5 +28,7 @@ mod readme;
 mod registry;
 /// The lake in a bucket of a real S3 server.
 mod s3;
+/// One key with a thousand times the rows of the others.
+mod skew;
 /// The style page, where a machine can check it.
 mod tidy;
