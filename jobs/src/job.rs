@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 /// The fewest output partitions of a job that does not say a number.
 pub const PARTITIONS_SIZED_MIN: u32 = 16;
-/// The most output partitions of a job that does not say a number: each costs a file and a checkpoint.
-pub const PARTITIONS_SIZED_MAX: u32 = 4_096;
+/// The most output partitions of a job that does not say a number. In one process the shuffle keeps a channel for every
+/// pair of partitions, outside the memory limit, and shares that limit among all sorts: of the default memory so many
+/// partitions leave each sort a few batches, more would not.
+pub const PARTITIONS_SIZED_MAX: u32 = 256;
 /// Bytes of input files, compressed as they lie in the store, for which one output partition is made.
 pub const PARTITION_INPUT_BYTES: u64 = 64 << 20;
 /// The most output partitions of one table.

@@ -165,7 +165,7 @@ pub struct Checks {
 pub struct Settings {
     /// Output partitions of every table that does not say otherwise. Belongs to the job, not to the machine, so that a
     /// partition holds the same groups wherever it runs. Default: one for each 64 MiB of the input files that the table
-    /// is computed from, at least 16 and at most 4096.
+    /// is computed from, at least 16 and at most 256.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(min = 1, max = 65536))]
     pub partitions: Option<Spanned<u32>>,
