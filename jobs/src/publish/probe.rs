@@ -231,8 +231,12 @@ impl Probe {
 
     async fn clock(&self, path: &Path, before: i64, after: i64) -> Checked {
         let object = self.store.head(path).await.map_err(|e| self.failed("read an object's time", e))?;
-        let ahead = ahead_ms(before, after, object.last_modified.timestamp_millis());
-        let seconds = format!("store_ahead_s={:.1}", ahead as f64 / 1000.0);
+        let modified = object.last_modified.timestamp_millis();
+        if modified <= 0 {
+            return Ok((Verdict::Warning, "the store tells no time of its objects".into()));
+        }
+        let ahead = ahead_ms(before, after, modified);
+        let seconds = format!("store_ahead_s={:.1}", (ahead / 100) as f64 / 10.0);
         Ok(match ahead.abs() {
             CLOCK_BAD_MS.. => {
                 let what = "the clocks of this machine and of the store differ so much that signatures are refused, set \
