@@ -131,7 +131,8 @@ pub struct Resources {
     /// Output partitions of every table, instead of what the job or the size of its input says; rows do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     pub partitions: Option<u32>,
-    /// Memory for sorts, joins and groups, for example 4GiB, instead of what the job says; beyond it sorts spill
+    /// Memory for sorts, joins and groups, for example 4GiB, instead of what the job says; beyond it sorts spill, and a
+    /// series that is too large for it is refused
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, env = "LAKECAST_MEMORY")]
     pub memory: Option<u64>,
 }

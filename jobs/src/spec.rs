@@ -170,7 +170,7 @@ pub struct Settings {
     #[schemars(with = "Option<u32>", range(min = 1, max = 65536))]
     pub partitions: Option<Spanned<u32>>,
     /// Memory for sorts, joins and groups, as a number with a unit, for example `4GiB`. Beyond it sorts and joins spill
-    /// to disk. Default: decided when the run starts.
+    /// to disk, and a series that is too large for it is refused. Default: decided when the run starts.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub memory: Option<Spanned<String>>,
