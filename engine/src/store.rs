@@ -130,6 +130,7 @@ impl StorePolicy {
 /// with a timeout of 30 s (5 s to connect); `AWS_TIMEOUT` and `AWS_CONNECT_TIMEOUT` (likewise `AZURE_`, `GOOGLE_`) change that.
 pub struct Stores {
     policy: StorePolicy,
+    retry: RetryConfig,
     made: RwLock<BTreeMap<String, Arc<dyn ObjectStore>>>,
 }
 
@@ -149,7 +150,12 @@ impl Default for Stores {
 impl Stores {
     /// A registry with no store made yet.
     pub fn new(policy: StorePolicy) -> Self {
-        Self { policy, made: RwLock::default() }
+        Self { policy, retry: retry(10, Duration::from_secs(180)), made: RwLock::default() }
+    }
+
+    /// A registry whose stores give up after seconds, for a person who waits for the answer.
+    pub fn impatient(policy: StorePolicy) -> Self {
+        Self { retry: retry(2, Duration::from_secs(10)), ..Self::new(policy) }
     }
 
     /// The policy that every store of this registry enforces.
@@ -180,7 +186,7 @@ impl Stores {
         if let Some(store) = self.made.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(store));
         }
-        let fenced: Arc<dyn ObjectStore> = Arc::new(fence::Fence::new(make(url)?, key.clone(), prefixes));
+        let fenced: Arc<dyn ObjectStore> = Arc::new(fence::Fence::new(make(url, &self.retry)?, key.clone(), prefixes));
         // Two threads may have made the same store: the first one in stays, so that all share its connections.
         let mut made = self.made.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(Arc::clone(made.entry(key).or_insert(fenced)))
@@ -216,15 +222,15 @@ fn store_key(url: &Url) -> String {
     }
 }
 
-fn make(url: &Url) -> Result<Arc<dyn ObjectStore>, StoreError> {
+fn make(url: &Url, retry: &RetryConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
     let key = store_key(url);
     let settings =
         |error: object_store::Error| StoreError::Settings(unusable_settings(&key, &error, std::env::vars_os()));
     Ok(match url.scheme() {
         "file" => Arc::new(LocalFileSystem::new()),
-        "s3" | "s3a" => Arc::new(s3(&key).build().map_err(settings)?),
-        "az" | "abfss" | "abfs" => Arc::new(azure(&key).build().map_err(settings)?),
-        "gs" => Arc::new(google(&key).build().map_err(settings)?),
+        "s3" | "s3a" => Arc::new(s3(&key).with_retry(retry.clone()).build().map_err(settings)?),
+        "az" | "abfss" | "abfs" => Arc::new(azure(&key).with_retry(retry.clone()).build().map_err(settings)?),
+        "gs" => Arc::new(google(&key).with_retry(retry.clone()).build().map_err(settings)?),
         scheme => return Err(unknown_scheme(scheme, &key)),
     })
 }
@@ -240,22 +246,22 @@ fn unknown_scheme(scheme: &str, what: &str) -> StoreError {
     ))
 }
 
-fn retry() -> RetryConfig {
-    RetryConfig { backoff: BackoffConfig::default(), max_retries: 10, retry_timeout: Duration::from_secs(180) }
+fn retry(max_retries: usize, retry_timeout: Duration) -> RetryConfig {
+    RetryConfig { backoff: BackoffConfig::default(), max_retries, retry_timeout }
 }
 
 fn s3(key: &str) -> AmazonS3Builder {
-    let builder = AmazonS3Builder::from_env().with_url(key).with_retry(retry());
+    let builder = AmazonS3Builder::from_env().with_url(key);
     deadlines("AWS").fold(builder, |builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value))
 }
 
 fn azure(key: &str) -> MicrosoftAzureBuilder {
-    let builder = MicrosoftAzureBuilder::from_env().with_url(key).with_retry(retry());
+    let builder = MicrosoftAzureBuilder::from_env().with_url(key);
     deadlines("AZURE").fold(builder, |builder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value))
 }
 
 fn google(key: &str) -> GoogleCloudStorageBuilder {
-    let builder = GoogleCloudStorageBuilder::from_env().with_url(key).with_retry(retry());
+    let builder = GoogleCloudStorageBuilder::from_env().with_url(key);
     deadlines("GOOGLE").fold(builder, |builder, (key, value)| builder.with_config(GoogleConfigKey::Client(key), value))
 }
 

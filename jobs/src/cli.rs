@@ -80,6 +80,12 @@ pub enum Command {
     /// List the runs recorded at the location of a published table
     #[command(after_help = "Example:\n  lakecast runs s3://lake/forecast/")]
     Runs(RunsArgs),
+    /// Check that tables can be published at a location: rights, latency, clock, atomic creation
+    ///
+    /// Writes small objects below LOCATION/_lakecast/probe/ and deletes them. Prints a line for every check. Exit code 0 if
+    /// all is good, 1 if something must be mended, 75 if the store cannot be reached.
+    #[command(after_help = "Examples:\n  lakecast doctor s3://lake/\n  lakecast doctor data/lake/")]
+    Doctor(DoctorArgs),
     /// Generate a marketplace: sales and baskets with known truth. Same seed, same bytes
     #[command(
         after_help = "Example:\n  lakecast generate --skus 1000 --days 365 --baskets 50000 --seed 7 --out market/"
@@ -125,10 +131,11 @@ pub struct JobArgs {
 /// How much of the machine a command may use.
 #[derive(Debug, Clone, Args)]
 pub struct Resources {
-    /// Output partitions of every table, instead of what the job says; rows do not depend on it
+    /// Output partitions of every table, instead of what the job or the size of its input says; rows do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     pub partitions: Option<u32>,
-    /// Memory for sorts, joins and groups, for example 4GiB, instead of what the job says; beyond it sorts spill
+    /// Memory for sorts, joins and groups, for example 4GiB, instead of what the job says; beyond it sorts spill, and a
+    /// series that is too large for it is refused
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, env = "LAKECAST_MEMORY")]
     pub memory: Option<u64>,
 }
@@ -254,6 +261,14 @@ pub struct FunctionsArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RunsArgs {
     /// The location of a published table: a path or s3://..
+    #[arg(value_hint = ValueHint::DirPath, value_parser = NonEmptyStringValueParser::new())]
+    pub location: String,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Where tables are to be published: a folder, or s3://.., gs://.., az://.., abfss://..
     #[arg(value_hint = ValueHint::DirPath, value_parser = NonEmptyStringValueParser::new())]
     pub location: String,
 }

@@ -96,9 +96,11 @@ fn message_of(error: &DataFusionError) -> String {
             tracing::debug!("{m}");
             let first = m.lines().next().unwrap_or_default().trim_end_matches(CONSUMERS).to_string();
             // The context around it names settings of DataFusion that our users do not have.
+            // A sort that cannot hold one batch shares the memory with those of too many other partitions.
+            let partitions = if first.contains("ExternalSorter") { "fewer" } else { "more" };
             return match first.contains("raise") {
                 true => first,
-                false => format!("not enough memory, raise --memory or use more partitions: {first}"),
+                false => format!("not enough memory, raise --memory or use {partitions} partitions: {first}"),
             };
         }
         other => other.strip_backtrace(),

@@ -16,9 +16,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Output partitions of a job that does not say otherwise. A constant, never the number of cores: a partition must hold
-/// the same groups wherever it runs.
-pub const PARTITIONS_DEFAULT: u32 = 16;
+/// The fewest output partitions of a job that does not say a number.
+pub const PARTITIONS_SIZED_MIN: u32 = 16;
+/// The most output partitions of a job that does not say a number. In one process the shuffle keeps a channel for every
+/// pair of partitions, outside the memory limit, and shares that limit among all sorts: of the default memory so many
+/// partitions leave each sort a few batches, more would not.
+pub const PARTITIONS_SIZED_MAX: u32 = 256;
+/// Bytes of input files, compressed as they lie in the store, for which one output partition is made.
+pub const PARTITION_INPUT_BYTES: u64 = 64 << 20;
 /// The most output partitions of one table.
 pub const PARTITIONS_MAX: u32 = 65_536;
 /// Rows per batch of a job that does not say otherwise.
@@ -120,8 +125,8 @@ pub struct Output {
     pub location: Location,
     /// Exactly one query, variables replaced.
     pub sql: String,
-    /// Output partitions, at least 1.
-    pub partitions: u32,
+    /// Output partitions, at least 1; `None`: sized by [`partitions_for`] when the inputs are known.
+    pub partitions: Option<u32>,
     /// Largest allowed share of refused groups, 0 to 1; `None`: any.
     pub max_refused_share: Option<f64>,
     /// Fewest allowed rows; `None`: an empty table is allowed.
@@ -130,7 +135,7 @@ pub struct Output {
     pub place: Option<Place>,
 }
 
-/// How the job is executed. Results do not depend on it.
+/// How the job is executed. Results do not depend on it, but for series too large for the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Memory for sorts, joins and groups; `None`: the run decides.
@@ -184,14 +189,16 @@ impl Job {
     /// Everything in the job file and the command line on which the files of `output` depend, as text for a
     /// fingerprint: equal text, equal files (from equal inputs, by the same code).
     ///
-    /// Left out is what changes no file: other outputs, unused tables, descriptions, checks, memory and batch size, and
-    /// where the output lies.
-    pub fn canonical(&self, output: &Output) -> String {
+    /// `partitions` is what the output is computed with, said or sized. Memory is part of it, for a series may be refused
+    /// for want of it, and more memory must not find that published. Left out is what changes no file: other outputs,
+    /// unused tables, descriptions, checks and batch size, and where the output lies.
+    pub fn canonical(&self, output: &Output, partitions: u32) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let mut out = String::from("lakecast-job 1\n");
         let date = self.run_date.map(|d| d.to_string()).unwrap_or_default();
         let _ = writeln!(out, "job {}\nrun_date {date}\noutput {}", quoted(&self.name), quoted(&output.name));
-        let _ = writeln!(out, "partitions {}\nsql {}", output.partitions, quoted(output.sql.trim()));
+        let _ = writeln!(out, "partitions {partitions}\nsql {}", quoted(output.sql.trim()));
+        let _ = writeln!(out, "memory {:?}", self.settings.memory_bytes);
         let reads = self.reads(output);
         for view in reads.views {
             let _ = writeln!(out, "view {} {}", view.name, quoted(view.sql.trim()));
@@ -208,6 +215,16 @@ impl Job {
         }
         out
     }
+}
+
+/// Output partitions for so many bytes of input files: one for each [`PARTITION_INPUT_BYTES`], within
+/// [`PARTITIONS_SIZED_MIN`] and [`PARTITIONS_SIZED_MAX`].
+///
+/// A function of the input alone, never of cores or executors: a partition must hold the same groups wherever it runs, and
+/// a run that is continued elsewhere must find its checkpoints.
+pub fn partitions_for(input_bytes: u64) -> u32 {
+    let wanted = input_bytes.div_ceil(PARTITION_INPUT_BYTES);
+    u32::try_from(wanted).unwrap_or(u32::MAX).clamp(PARTITIONS_SIZED_MIN, PARTITIONS_SIZED_MAX)
 }
 
 /// Reads a business date. Errors: says what is allowed, for `--run-date`.

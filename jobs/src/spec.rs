@@ -164,12 +164,13 @@ pub struct Checks {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Output partitions of every table that does not say otherwise. Belongs to the job, not to the machine, so that a
-    /// partition holds the same groups wherever it runs. Default: 16.
+    /// partition holds the same groups wherever it runs. Default: one for each 64 MiB of the input files that the table
+    /// is computed from, at least 16 and at most 256.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(min = 1, max = 65536))]
     pub partitions: Option<Spanned<u32>>,
     /// Memory for sorts, joins and groups, as a number with a unit, for example `4GiB`. Beyond it sorts and joins spill
-    /// to disk. Default: decided when the run starts.
+    /// to disk, and a series that is too large for it is refused. Default: decided when the run starts.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub memory: Option<Spanned<String>>,

@@ -6,6 +6,8 @@ mod support;
 
 /// Bad input of every kind ends in a clear error or a status row.
 mod bad_input;
+/// Whether a location is fit for publication.
+mod doctor;
 /// Same rows, bit for bit, on any partitioning, batch size and file order.
 mod equivalence;
 /// Every examples/*.yaml runs and publishes.
@@ -30,5 +32,7 @@ mod readme;
 mod registry;
 /// The lake in a bucket of a real S3 server.
 mod s3;
+/// One key with a thousand times the rows of the others.
+mod skew;
 /// The style page, where a machine can check it.
 mod tidy;

@@ -78,6 +78,12 @@ pub trait GroupWorker: Send {
 
     /// Bytes held for the current group and the output not yet taken, for the memory pool.
     fn memory_bytes(&self) -> usize;
+
+    /// Lets go of the rows of the current group, for which there is no memory: further ones are counted and not held, and
+    /// `finish` refuses the group with a status row. `false`, the default: rows cannot be done without, the job fails.
+    fn shed(&mut self) -> bool {
+        false
+    }
 }
 
 /// What became of one group.

@@ -173,6 +173,7 @@ impl ExecutionPlan for GroupMapExec {
             Arc::clone(&self.schema),
             self.call.keys,
             reservation,
+            context.memory_pool().memory_limit(),
             Cancel::of(&context),
         )?;
         let run = Run {
@@ -238,7 +239,7 @@ impl Run {
         }
         self.counted.add(self.groups.tally.groups - before.groups);
         self.refused.add(self.groups.tally.refused - before.refused);
-        if (batch.is_none() || self.groups.rows_finished() >= self.batch_size)
+        if (batch.is_none() || self.groups.rows_finished() >= self.batch_size || !self.groups.fits())
             && let Some(rows) = self.groups.take()?
         {
             let pieces = (0..rows.num_rows()).step_by(self.batch_size.max(1));

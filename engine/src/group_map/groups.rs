@@ -10,10 +10,18 @@ use datafusion::arrow::compute::{partition, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::common::{Result, internal_err, resources_datafusion_err};
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryReservation};
 use lakecast_udfs::Error;
 use lakecast_udfs::functions::{GroupContext, GroupWorker};
 use std::fmt::Write;
+
+/// What every group may take whatever the pool says, so that a group of usual size never depends on who else is busy.
+/// The pool is told of it, and as few partitions compute at a time, it is little.
+const GROUP_BYTES_FREE: usize = 1 << 20;
+
+/// The share of all memory that the rows of one group may fill where the function can do without them: the sorts of other
+/// partitions need the rest.
+const GROUP_SHARE: usize = 4;
 
 /// Counts of one partition.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +41,8 @@ pub(super) struct Groups {
     finished: Vec<(OwnedRow, usize)>,
     rows_finished: usize,
     key_bytes: usize,
+    /// Bytes that the rows of one group may fill.
+    group_bytes_max: usize,
     context: Context,
     pub(super) tally: Tally,
 }
@@ -40,11 +50,26 @@ pub(super) struct Groups {
 struct Context {
     reservation: MemoryReservation,
     cancel: Cancel,
+    /// Bytes held when the current group began.
+    bytes_before: usize,
+}
+
+impl Context {
+    /// Tells the pool that `bytes` are held in all. Errors: the pool has no more.
+    fn hold(&self, bytes: usize) -> Result<()> {
+        match self.reservation.try_resize(bytes) {
+            Err(_) if bytes <= self.bytes_before + GROUP_BYTES_FREE => {
+                self.reservation.resize(bytes);
+                Ok(())
+            }
+            done => done,
+        }
+    }
 }
 
 impl GroupContext for Context {
     fn reserve(&self, bytes: usize) -> lakecast_udfs::Result<()> {
-        self.reservation.try_resize(bytes).map_err(|e| Error::Limit(e.strip_backtrace()))
+        self.hold(bytes).map_err(|e| Error::Limit(e.strip_backtrace()))
     }
 
     fn check_cancelled(&self) -> lakecast_udfs::Result<()> {
@@ -53,13 +78,14 @@ impl GroupContext for Context {
 }
 
 impl Groups {
-    /// `schema` is the output schema, whose first `keys` columns are the keys.
+    /// `schema` is the output schema, whose first `keys` columns are the keys; `memory` is all that the process may use.
     pub(super) fn new(
         function: &str,
         worker: Box<dyn GroupWorker>,
         schema: SchemaRef,
         keys: usize,
         reservation: MemoryReservation,
+        memory: MemoryLimit,
         cancel: Cancel,
     ) -> Result<Self> {
         let fields = schema.fields().iter().take(keys).map(|f| SortField::new(f.data_type().clone())).collect();
@@ -73,7 +99,11 @@ impl Groups {
             finished: vec![],
             rows_finished: 0,
             key_bytes: 0,
-            context: Context { reservation, cancel },
+            group_bytes_max: match memory {
+                MemoryLimit::Finite(bytes) => (bytes / GROUP_SHARE).max(GROUP_BYTES_FREE),
+                _ => usize::MAX,
+            },
+            context: Context { reservation, cancel, bytes_before: 0 },
             schema,
             tally: Tally::default(),
         })
@@ -100,11 +130,24 @@ impl Groups {
             }
             if self.current.is_none() {
                 self.current = Some(head.owned());
+                self.context.bytes_before = self.bytes();
             }
             self.worker.push(&batch.slice(range.start, range.len())).map_err(to_datafusion)?;
             self.rows_in_group += range.len() as u64;
         }
-        self.account()
+        if self.bytes() > self.context.bytes_before.saturating_add(self.group_bytes_max) {
+            self.worker.shed();
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.worker.memory_bytes() + self.key_bytes
+    }
+
+    /// Tells the pool what is held. `false`: it is too much, and what is finished must be taken.
+    pub(super) fn fits(&self) -> bool {
+        self.context.hold(self.bytes()).is_ok()
     }
 
     /// Ends the last group of the partition.
@@ -138,8 +181,11 @@ impl Groups {
 
     // Rows of one group are held until it ends, so the pool must know of them before the next batch arrives.
     fn account(&mut self) -> Result<()> {
-        let bytes = self.worker.memory_bytes() + self.key_bytes;
-        self.context.reservation.try_resize(bytes).map_err(|e| {
+        if self.fits() || (self.current.is_some() && self.worker.shed() && self.fits()) {
+            return Ok(());
+        }
+        let bytes = self.bytes();
+        self.context.hold(bytes).map_err(|e| {
             resources_datafusion_err!(
                 "{}: no memory is left for a group{}, held_bytes={bytes}: raise the memory limit, use more partitions or split the group ({})",
                 self.function, self.place(), e.strip_backtrace()
@@ -165,7 +211,7 @@ impl Groups {
     /// Takes everything finished as one batch with the keys in front; `None` if nothing is finished.
     pub(super) fn take(&mut self) -> Result<Option<RecordBatch>> {
         if self.finished.is_empty() {
-            return Ok(None);
+            return self.account().map(|()| None);
         }
         let repeated = self.finished.iter().flat_map(|(key, rows)| std::iter::repeat_n(key.row(), *rows));
         let mut columns: Vec<ArrayRef> = self.converter.convert_rows(repeated)?;
@@ -181,3 +227,6 @@ impl Groups {
         Ok((rows > 0).then_some(batch))
     }
 }
+
+#[cfg(test)]
+mod tests;

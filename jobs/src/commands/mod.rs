@@ -1,6 +1,7 @@
 //! What each command does. In: checked arguments. Out: data on stdout, or a [`Failure`].
 
 mod demo;
+mod doctor;
 mod functions;
 mod generate;
 mod job;
@@ -40,6 +41,7 @@ pub async fn execute(cli: Cli, now_ms: fn() -> i64) -> Result<(), Failure> {
         Command::Sql(args) => sql::sql(args, &process).await,
         Command::Functions(args) => functions::functions(&args),
         Command::Schema => print(&spec::json_schema()),
+        Command::Doctor(args) => doctor::doctor(&args, &process).await,
         Command::Runs(args) => runs::runs(&args, &process).await,
         Command::Generate(args) => generate::generate(args),
         Command::Demo(args) => demo::demo(args, &process).await,

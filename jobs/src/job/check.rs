@@ -3,8 +3,8 @@
 use super::location::Location;
 use super::variables::{self, Substituted};
 use super::{
-    BATCH_SIZE_ROWS_DEFAULT, BATCH_SIZE_ROWS_MAX, Column, Inputs, Job, Output, PARTITIONS_DEFAULT, PARTITIONS_MAX,
-    Settings, Table, View, sql,
+    BATCH_SIZE_ROWS_DEFAULT, BATCH_SIZE_ROWS_MAX, Column, Inputs, Job, Output, PARTITIONS_MAX, Settings, Table, View,
+    sql,
 };
 use crate::problem::{JobError, Place, Problem, Source};
 use crate::spec::{self, Format, Spanned, Spec};
@@ -34,7 +34,7 @@ pub(super) fn check(spec: &Spec, source: &Arc<Source>, inputs: &Inputs<'_>) -> R
     if spec.outputs.is_empty() {
         c.problem(None, "a job publishes at least one table: add one under `outputs`");
     }
-    let partitions = c.partitions(spec.settings.partitions.as_ref(), PARTITIONS_DEFAULT);
+    let partitions = c.partitions(spec.settings.partitions.as_ref(), None);
     let outputs: Vec<_> = spec.outputs.iter().filter_map(|(name, o)| c.output(name, o, partitions)).collect();
     c.overlaps(spec, &tables, &outputs);
     c.unused_set(&undeclared);
@@ -207,15 +207,14 @@ impl Checker<'_> {
         value.value
     }
 
-    fn partitions(&mut self, value: Option<&Spanned<u32>>, default: u32) -> u32 {
-        let written = value.map_or(default, |v| self.in_range("partitions", v, 1..=PARTITIONS_MAX));
+    fn partitions(&mut self, value: Option<&Spanned<u32>>, default: Option<u32>) -> Option<u32> {
+        let written = value.map(|v| self.in_range("partitions", v, 1..=PARTITIONS_MAX)).or(default);
         match self.inputs.partitions {
             Some(given) if !(1..=PARTITIONS_MAX).contains(&given) => {
                 self.problem(None, format!("out of range: --partitions {given}, allowed=[1 to {PARTITIONS_MAX}]"));
                 written
             }
-            Some(given) => given,
-            None => written,
+            given => given.or(written),
         }
     }
 
@@ -314,7 +313,7 @@ impl Checker<'_> {
         Some(View { name: name.value.clone(), sql: self.query(text)?, place: self.place(text) })
     }
 
-    fn output(&mut self, name: &Spanned<String>, o: &spec::Output, partitions: u32) -> Option<Output> {
+    fn output(&mut self, name: &Spanned<String>, o: &spec::Output, partitions: Option<u32>) -> Option<Output> {
         self.sql_name("output", name);
         let location = self.location(&o.location);
         if location.as_ref().is_some_and(Location::has_wildcard) {

@@ -54,11 +54,13 @@ fn a_good_job_is_substituted_and_completed() {
     assert_eq!(job.tables[0].location.normal_as_written(), "/lake/sales/");
     assert_eq!(job.views[0].sql, "SELECT * FROM sales\nWHERE ds >= DATE '2026-11-22' - 7\n");
     assert_eq!(job.outputs[0].location.normal(), "/work/out/forecast");
-    assert_eq!(job.outputs.iter().map(|o| o.partitions).collect::<Vec<_>>(), [PARTITIONS_DEFAULT, 4]);
+    assert_eq!(job.outputs.iter().map(|o| o.partitions).collect::<Vec<_>>(), [None, Some(4)]);
     assert_eq!((job.outputs[1].max_refused_share, job.outputs[1].min_rows), (Some(0.1), Some(1)));
     assert_eq!(job.variables, [("lake".to_string(), "/lake".to_string()), ("since".into(), "2020".into())]);
     let overridden = read_with(JOB, |i| i.partitions = Some(64)).unwrap();
-    assert_eq!(overridden.outputs.iter().map(|o| o.partitions).collect::<Vec<_>>(), [64, 64]);
+    assert_eq!(overridden.outputs.iter().map(|o| o.partitions).collect::<Vec<_>>(), [Some(64); 2]);
+    let settings = read_with(&changed("name: nightly", "name: nightly\nsettings: { partitions: 3 }"), |_| {}).unwrap();
+    assert_eq!(settings.outputs.iter().map(|o| o.partitions).collect::<Vec<_>>(), [Some(3), Some(4)]);
 }
 
 #[test]
@@ -75,14 +77,14 @@ fn an_output_knows_what_it_is_computed_from() {
 fn the_canonical_text_changes_with_the_result_and_with_nothing_else() {
     let canonical = |text: &str| {
         let job = read_with(text, |_| {}).unwrap();
-        job.canonical(&job.outputs[0])
+        job.canonical(&job.outputs[0], 16)
     };
     let base = canonical(JOB);
     for (from, to) in [
         ("/spare", "/elsewhere"),
         ("out/forecast", "out/other"),
         ("partitions: 4", "partitions: 5"),
-        ("name: nightly", "name: nightly\ndescription: new\nsettings: { memory: 2GiB, batch_size_rows: 9 }"),
+        ("name: nightly", "name: nightly\ndescription: new\nsettings: { batch_size_rows: 9 }"),
     ] {
         assert_eq!(canonical(&changed(from, to)), base, "{from} does not matter");
     }
@@ -94,15 +96,33 @@ fn the_canonical_text_changes_with_the_result_and_with_nothing_else() {
         ("sales/' }", "sales/', options: { null_text: NA } }"),
         ("sales/' }", "sales/', schema: [{ name: a, type: bigint }] }"),
         ("sales/' }", "sales/', version: 3 }"),
-        ("name: nightly", "name: nightly\nsettings: { partitions: 3 }"),
+        ("name: nightly", "name: nightly\nsettings: { memory: 2GiB }"),
     ] {
         assert_ne!(canonical(&changed(from, to)), base, "{to} matters");
     }
     let next_day = read_with(JOB, |i| i.run_date = NaiveDate::from_ymd_opt(2026, 11, 23)).unwrap();
     assert_ne!(
-        next_day.canonical(&next_day.outputs[1]),
-        read_with(JOB, |_| {}).unwrap().canonical(&next_day.outputs[1])
+        next_day.canonical(&next_day.outputs[1], 16),
+        read_with(JOB, |_| {}).unwrap().canonical(&next_day.outputs[1], 16)
     );
+    assert_ne!(next_day.canonical(&next_day.outputs[1], 16), next_day.canonical(&next_day.outputs[1], 17));
+}
+
+#[test]
+fn partitions_follow_the_bytes_of_the_input_and_nothing_else() {
+    const GIB: u64 = 1 << 30;
+    for (bytes, partitions) in [
+        (0, 16),
+        (500_000, 16),
+        (GIB, 16),
+        (GIB + 1, 17),
+        (10 * GIB, 160),
+        (16 * GIB, 256),
+        (16 * GIB + 1, 256),
+        (u64::MAX, 256),
+    ] {
+        assert_eq!(partitions_for(bytes), partitions, "{bytes} bytes");
+    }
 }
 
 #[test]

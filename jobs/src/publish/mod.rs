@@ -23,6 +23,7 @@
 mod check;
 mod commit;
 mod error;
+mod probe;
 mod schema;
 mod table;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use error::{Kind, PublishError};
+pub use probe::{Finding, Verdict, examine, require_atomic_create};
 pub use schema::{Cast, RUN_DATE, Storable, delta_schema, storable};
 
 pub(crate) use commit::hex;

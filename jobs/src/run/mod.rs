@@ -1,6 +1,6 @@
 //! The run controller: from a checked job to published tables.
 //!
-//! In: a [`Job`]. Out: a [`Report`]. The order is the protocol: plan everything, stage everything, check every sum, and only
+//! In: a [`Job`]. Out: a [`Report`]. The order is the protocol: plan everything, try the stores, stage everything, check every sum, and only
 //! then commit, so that a fault before the first commit leaves every table as it was. What was staged stays under its
 //! checkpoints, so that the same command continues where this one died.
 
@@ -49,7 +49,8 @@ pub async fn run(job: &Job, means: &Means) -> Result<Report, Failure> {
     let started_ms = (means.now_ms)();
     let prepared = prepare(job, means).await?;
     let to_compute = prepared.outputs.iter().filter(|o| o.already_published.is_none());
-    let total = to_compute.map(|o| u64::from(o.output.partitions)).sum();
+    prepare::require_atomic_create(&prepared).await?;
+    let total = to_compute.map(|o| u64::from(o.partitions)).sum();
     means.counters.partitions_total.store(total, Ordering::Relaxed);
     let mut staged = vec![];
     for planned in &prepared.outputs {

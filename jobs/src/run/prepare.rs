@@ -18,7 +18,7 @@ use lakecast_engine::store::Location;
 use lakecast_engine::tables::{self, ColumnSpec, CsvOptions, Format, InputFile, InputTable, TableSpec};
 use lakecast_engine::{SessionOptions, session};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Memory for operators where neither job file nor command line says otherwise.
 pub const MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
@@ -39,6 +39,8 @@ pub struct Prepared<'a> {
 pub struct Planned<'a> {
     /// As the job file has it.
     pub output: &'a Output,
+    /// Output partitions, as the job says or as its input files ask for.
+    pub partitions: u32,
     /// The business date.
     pub run_date: NaiveDate,
     /// The session that computes it.
@@ -147,17 +149,35 @@ async fn plan_output<'a>(
     means: &Means,
 ) -> Result<Planned<'a>, Failure> {
     let place = format!("output {}", output.name);
-    let context = session_for(job, output.partitions, inputs, means).await?;
+    let reads = job.reads(output).tables;
+    let files: Vec<_> = reads.iter().filter_map(|t| Some((t.name.as_str(), inputs.get(&t.name)?))).collect();
+    let bytes = files.iter().flat_map(|(_, table)| &table.files).map(|f| f.size_bytes).sum();
+    let partitions = output.partitions.unwrap_or_else(|| job::partitions_for(bytes));
+    let context = session_for(job, partitions, inputs, means).await?;
     let plan = sql::plan(&context, &output.sql).await.map_err(|e| Failure::planning(&place, &e))?;
     let storable = publish::storable(plan.schema().as_arrow())
         .map_err(|e| Failure::new(Exit::Usage, format!("{place}: {}", chain(&e))))?;
     let plan = cast_to(plan, &storable).map_err(|e| Failure::planning(&place, &e))?;
     let target = target(output, means)?;
-    let files = job.reads(output).tables.into_iter().filter_map(|t| Some((t.name.as_str(), inputs.get(&t.name)?)));
-    let fingerprint = fingerprint(&job.canonical(output), files);
+    let fingerprint = fingerprint(&job.canonical(output, partitions), &files);
     publish::check_target(&target, &storable.schema).await?;
     let already_published = publish::already_published(&target, &job.name, &output.name, run_date, fingerprint).await?;
-    Ok(Planned { output, run_date, context, plan, schema: storable.schema, target, fingerprint, already_published })
+    let schema = storable.schema;
+    Ok(Planned { output, partitions, run_date, context, plan, schema, target, fingerprint, already_published })
+}
+
+/// Refuses, before anything is computed, a store on which two runs could both publish. Tries each store once.
+pub(super) async fn require_atomic_create(prepared: &Prepared<'_>) -> Result<(), Failure> {
+    let mut tried = BTreeSet::new();
+    for planned in prepared.outputs.iter().filter(|o| o.already_published.is_none()) {
+        let url = &planned.target.location_url;
+        // Two folders of one machine may lie on two file systems.
+        let store = if url.scheme() == "file" { url.as_str() } else { &url[..url::Position::BeforePath] };
+        if tried.insert(store) {
+            publish::require_atomic_create(&planned.target).await?;
+        }
+    }
+    Ok(())
 }
 
 fn cast_to(plan: LogicalPlan, storable: &publish::Storable) -> datafusion::common::Result<LogicalPlan> {
@@ -186,7 +206,7 @@ fn target(output: &Output, means: &Means) -> Result<TableTarget, Failure> {
 }
 
 /// Hash of the job's text, the code's version and the inputs as they lie in the lake.
-fn fingerprint<'t>(canonical: &str, inputs: impl Iterator<Item = (&'t str, &'t InputTable)>) -> [u8; 32] {
+fn fingerprint(canonical: &str, inputs: &[(&str, &InputTable)]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(concat!("lakecast ", env!("CARGO_PKG_VERSION"), "\n"));
     hash.update(canonical);

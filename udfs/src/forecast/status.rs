@@ -33,6 +33,8 @@ pub enum Status {
     Overflow,
     /// Fewer observations than the model needs, and `fallback` is `'no'`.
     TooShort,
+    /// More observations than there is memory for. The one status that depends on the memory of the run.
+    TooLarge,
     /// A fault of lakecast itself.
     Bug,
 }
@@ -54,6 +56,7 @@ impl Status {
         Self::OutOfRange,
         Self::Overflow,
         Self::TooShort,
+        Self::TooLarge,
         Self::Bug,
     ];
 
@@ -92,6 +95,9 @@ impl Status {
             Self::OutOfRange => ("out_of_range", "a time lies outside the years 1 to 9999 or the range of its type"),
             Self::Overflow => ("overflow", "the forecast lies outside the range of a 64-bit float"),
             Self::TooShort => ("too_short", "fewer observations than the model needs, and fallback is 'no'"),
+            Self::TooLarge => {
+                ("too_large", "more observations than there is memory for; the one status that depends on --memory")
+            }
             Self::Bug => ("bug", "a fault of lakecast itself"),
         }
     }

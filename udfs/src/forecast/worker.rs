@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Longest series after filling: a gap that fills to more is refused, not filled.
 const FILLED_MAX: i64 = 10_000_000;
 
+/// Buffers beyond this are not kept for the next series.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// What to do with a time of the calendar that has no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fill {
@@ -53,6 +56,10 @@ pub(super) struct Worker {
     future: Vec<i64>,
     /// The first thing wrong with the rows so far.
     fault: Option<Refusal>,
+    /// Rows of the series, held or not.
+    rows_in: u64,
+    /// The last time of a series whose rows are no longer held.
+    shed: Option<Option<i64>>,
     buffers: Buffers,
     path: Path,
     rows: Rows,
@@ -69,6 +76,8 @@ impl Worker {
             filled: Vec::new(),
             future: Vec::new(),
             fault: None,
+            rows_in: 0,
+            shed: None,
             buffers: Buffers::default(),
             path: Path::default(),
             rows,
@@ -77,10 +86,45 @@ impl Worker {
 
     /// Keeps the graver of two faults: an id or time that is null makes the rest meaningless.
     fn fault(&mut self, status: Status, reason: String) {
-        let grave = |s: Status| matches!(s, Status::NullId | Status::NullTime | Status::OutOfRange);
-        if self.fault.as_ref().is_none_or(|f| grave(status) && !grave(f.status)) {
+        if self.fault.as_ref().is_none_or(|f| is_grave(status) && !is_grave(f.status)) {
             self.fault = Some(Refusal::new(status, reason));
         }
+    }
+
+    /// Asks for so many words beside what is held. Refuses the series that cannot have them.
+    fn reserve(&self, context: &dyn GroupContext, words: usize) -> Result<Result<(), Refusal>> {
+        match context.reserve(self.memory_bytes() + 8 * words) {
+            Err(Error::Limit(_)) => Ok(Err(self.too_large())),
+            done => done.map(Ok),
+        }
+    }
+
+    fn too_large(&self) -> Refusal {
+        let (rows, bytes) = (self.rows_in, self.rows_in * 16);
+        let next = "raise --memory, or filter the series or aggregate it to a coarser time";
+        Refusal::new(Status::TooLarge, format!("no memory is left for the series, {next}: rows={rows}, bytes={bytes}"))
+    }
+
+    /// Ends a series: nothing of it stays but buffers of a usual size.
+    fn clear(&mut self) {
+        self.times.clear();
+        self.values.clear();
+        self.fault = None;
+        self.rows_in = 0;
+        self.shed = None;
+        let words = self.times.capacity() + self.positions.capacity() + self.filled.capacity();
+        if 8 * words > KEPT_BYTES {
+            self.let_go();
+        }
+    }
+
+    /// Frees all buffers that grow with the series.
+    fn let_go(&mut self) {
+        self.times = Vec::new();
+        self.values = Vec::new();
+        self.positions = Vec::new();
+        self.filled = Vec::new();
+        self.buffers = Buffers::default();
     }
 
     /// Takes rows without nulls, the usual case, by copying slices; else row by row.
@@ -116,6 +160,10 @@ impl Worker {
     /// All checks, in the order of the columns, then calendar and model.
     fn compute(&mut self, context: &dyn GroupContext) -> Result<Result<Fitted, Refusal>> {
         let plan = Arc::clone(&self.plan);
+        if self.shed.is_some() {
+            let grave = self.fault.take().filter(|f| is_grave(f.status));
+            return Ok(Err(grave.unwrap_or_else(|| self.too_large())));
+        }
         if let Some(down) = self.times.windows(2).find(|w| w[1] < w[0]) {
             return Err(Error::Bug(format!(
                 "rows of a group arrived out of order: before={}, after={}",
@@ -125,13 +173,21 @@ impl Worker {
         if let Err(refusal) = self.check(&plan) {
             return Ok(Err(refusal));
         }
+        // The positions on the calendar, and what a model makes of the values.
+        if let Err(refusal) = self.reserve(context, 2 * self.times.len())? {
+            return Ok(Err(refusal));
+        }
         let calendar = match self.place(&plan) {
             Ok(calendar) => calendar,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let last = self.positions.last().copied().unwrap_or(0);
-        if self.positions.len() as i64 != last + 1 {
-            context.reserve(self.memory_bytes() + 8 * (last as usize + 1))?;
+        if plan.fill != Fill::Error
+            && (self.positions.len() as i64) < last + 1
+            && last < FILLED_MAX
+            && let Err(refusal) = self.reserve(context, 2 * (last as usize + 1))?
+        {
+            return Ok(Err(refusal));
         }
         if let Err(refusal) = self.fill(&plan, &calendar, last) {
             return Ok(Err(refusal));
@@ -275,6 +331,11 @@ impl Worker {
     }
 }
 
+/// Whether a fault makes everything else about the series meaningless.
+fn is_grave(status: Status) -> bool {
+    matches!(status, Status::NullId | Status::NullTime | Status::OutOfRange)
+}
+
 /// Which model forecast, and how that came.
 struct Fitted {
     model: &'static str,
@@ -286,14 +347,19 @@ struct Fitted {
 impl GroupWorker for Worker {
     fn push(&mut self, rows: &RecordBatch) -> Result<()> {
         let keys = self.plan.keys;
-        if self.times.is_empty()
+        if self.rows_in == 0
             && let Some(key) = (0..keys).find(|&k| rows.num_rows() > 0 && rows.column(k).is_null(0))
         {
             let name = rows.schema_ref().field(key).name().clone();
             self.fault(Status::NullId, format!("id is null, filter or mend the rows: column={name}"));
         }
+        self.rows_in += rows.num_rows() as u64;
         let column = rows.column(keys);
         let times = self.plan.clock.integers(column)?;
+        if let Some(last) = &mut self.shed {
+            *last = times.iter().next_back().flatten().or(*last);
+            return Ok(());
+        }
         let values = cast(rows.column(keys + 1), &DataType::Float64)?;
         self.append(&times, column, values.as_primitive());
         Ok(())
@@ -308,16 +374,15 @@ impl GroupWorker for Worker {
                 Ok(Outcome { rows: self.future.len(), refused: false })
             }
             Ok(Err(refusal)) => {
-                let cutoff = self.times.last().copied().filter(|t| self.plan.clock.holds(*t));
+                let last = self.times.last().copied().or(self.shed.flatten());
+                let cutoff = last.filter(|t| self.plan.clock.holds(*t));
                 let (status, reason) = (refusal.status, Some(refusal.reason.as_str()));
                 self.rows.refusal(Verdict { model: None, cutoff, status, reason });
                 Ok(Outcome { rows: 1, refused: true })
             }
             Err(_) => Ok(Outcome { rows: 0, refused: true }),
         };
-        self.times.clear();
-        self.values.clear();
-        self.fault = None;
+        self.clear();
         result.and(outcome)
     }
 
@@ -334,5 +399,13 @@ impl GroupWorker for Worker {
             + self.path.mean.capacity()
             + self.path.deviation.capacity();
         8 * words + self.buffers.memory_bytes() + self.rows.memory_bytes()
+    }
+
+    fn shed(&mut self) -> bool {
+        if self.shed.is_none() {
+            self.shed = Some(self.times.last().copied());
+            self.let_go();
+        }
+        true
     }
 }

@@ -399,3 +399,61 @@ fn rows_out_of_order_are_a_bug_of_ours_not_of_the_series() {
     worker.push(&rows).unwrap();
     assert!(matches!(worker.finish(&Unlimited), Err(Error::Bug(_))));
 }
+
+/// A pool of so many bytes.
+struct Pool(usize);
+
+impl crate::functions::GroupContext for Pool {
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        if bytes > self.0 { Err(Error::Limit("pool exhausted".into())) } else { Ok(()) }
+    }
+
+    fn check_cancelled(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_series_without_memory_is_refused_by_name_and_leaves_nothing() {
+    let rows = batch(Some("a"), days(40), counting(40));
+    let bound = bind(rows.schema(), json!({"horizon": 5, "season_length": 7})).unwrap();
+    let told = |columns: &[ArrayRef], from: usize| -> Vec<String> {
+        (from..columns.len()).map(|c| array_value_to_string(&columns[c], 0).unwrap()).collect()
+    };
+    let mut worker = bound.worker();
+    // While it grows: what is held goes, what still comes is counted.
+    worker.push(&rows.slice(0, 20)).unwrap();
+    let held = worker.memory_bytes();
+    assert!(worker.shed() && worker.shed());
+    assert!(worker.memory_bytes() < held);
+    let before = worker.memory_bytes();
+    worker.push(&rows.slice(20, 20)).unwrap();
+    assert_eq!(worker.memory_bytes(), before);
+    assert_eq!(worker.finish(&Unlimited).unwrap(), crate::functions::Outcome { rows: 1, refused: true });
+    let shed = told(&worker.take().unwrap(), 4);
+    assert_eq!(shed[1], "too_large");
+    assert!(shed[2].ends_with("rows=40, bytes=640"), "{shed:?}");
+    // While it is computed: the same row.
+    worker.push(&rows).unwrap();
+    let held = worker.memory_bytes();
+    assert!(worker.finish(&Pool(held)).unwrap().refused);
+    assert_eq!(told(&worker.take().unwrap(), 4), shed);
+    // What is graver than its size is told instead, and the next series is whole.
+    worker.push(&batch(None, days(9), counting(9))).unwrap();
+    worker.shed();
+    worker.finish(&Unlimited).unwrap();
+    assert_eq!(told(&worker.take().unwrap(), 4)[1], "null_id");
+    worker.push(&rows).unwrap();
+    assert_eq!(worker.finish(&Unlimited).unwrap(), crate::functions::Outcome { rows: 5, refused: false });
+}
+
+#[test]
+fn buffers_of_one_long_series_are_not_kept() {
+    let long: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200_000));
+    let rows = batch(Some("a"), long, counting(200_000));
+    let mut worker = bind(rows.schema(), json!({"horizon": 5})).unwrap().worker();
+    worker.push(&rows).unwrap();
+    assert!(!worker.finish(&Unlimited).unwrap().refused);
+    worker.take().unwrap();
+    assert!(worker.memory_bytes() < 100_000, "{}", worker.memory_bytes());
+}
