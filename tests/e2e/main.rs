@@ -16,6 +16,8 @@ mod examples;
 mod fault_proxy;
 /// Scheduler and executors give the rows of one process.
 mod fleet;
+/// Executors, scheduler and controllers die, freeze and end at any moment.
+mod fleet_faults;
 /// Itemsets and rules equal the reference answers of the shared sets.
 mod itemsets;
 /// M5: rows, accuracy, memory.

@@ -69,13 +69,21 @@ impl Server {
 
     pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = lakecast(args);
-        command.envs([
+        command.envs(self.environment());
+        command
+    }
+
+    /// How a process finds it.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let endpoint = format!("http://{}", self.address);
+        [
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET),
-            ("AWS_ENDPOINT", &format!("http://{}", self.address)),
+            ("AWS_ENDPOINT", &endpoint),
             ("AWS_ALLOW_HTTP", "true"),
-        ]);
-        command
+        ]
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .to_vec()
     }
 
     pub(crate) fn store(&self) -> AmazonS3 {
