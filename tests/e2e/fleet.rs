@@ -84,11 +84,12 @@ impl Process {
         }
     }
 
-    /// A metric of it, all labels together.
+    /// A metric of it, all labels together unless the name has them.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let (_, text) = probe(self.health, "/metrics").unwrap();
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
-        let values: Vec<f64> = text.lines().filter(of_name).map(|l| l.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        let values: Vec<f64> =
+            text.lines().filter(of_name).map(|l| l.rsplit(' ').next().unwrap().parse().unwrap()).collect();
         assert!(!values.is_empty(), "no metric {name} in {text}");
         values.iter().sum()
     }
@@ -175,7 +176,8 @@ impl Fleet {
             };
             (Box::new(command) as Box<dyn Fn() -> Command>, host)
         };
-        let (command, host) = program("scheduler", env!("CARGO_BIN_EXE_lakecast-scheduler-under-test"), scheduler_flags(&ports));
+        let (command, host) =
+            program("scheduler", env!("CARGO_BIN_EXE_lakecast-scheduler-under-test"), scheduler_flags(&ports));
         let (address, health) = ((host, ports[0]).into(), (host, ports[1]).into());
         let mut scheduler = Process { command, log: dir.path().join("scheduler.log"), child: None, health };
         scheduler.start();
@@ -183,7 +185,8 @@ impl Fleet {
         for (i, own) in ports[2..].chunks(3).enumerate() {
             let mut flags = executor_flags(address, own, &dir.path().join(format!("executor-{i}")), options.vcores);
             flags.extend(options.flags.clone());
-            let (command, host) = program(&format!("executor-{i}"), env!("CARGO_BIN_EXE_lakecast-executor-under-test"), flags);
+            let (command, host) =
+                program(&format!("executor-{i}"), env!("CARGO_BIN_EXE_lakecast-executor-under-test"), flags);
             let log = dir.path().join(format!("executor-{i}.log"));
             let mut executor = Process { command, log, child: None, health: (host, own[2]).into() };
             executor.start();

@@ -179,12 +179,34 @@ fn a_controller_that_is_stopped_cancels_its_job() {
         let (said, _) = running.end(Duration::from_secs(15));
         assert_eq!(said.code, code, "{}", said.stderr);
         assert_eq!(night.versions(), [0, 0]);
-        let started = Instant::now();
-        while fleet.executors.iter().any(|e| e.metric("lakecast_tasks_running") > 0.0) {
-            assert!(started.elapsed() < Duration::from_secs(10), "tasks go on: {}", fleet.said());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        assert_idle(&fleet);
     }
+}
+
+fn assert_idle(fleet: &Fleet) {
+    let started = Instant::now();
+    while fleet.executors.iter().any(|e| e.metric("lakecast_tasks_running") > 0.0) {
+        assert!(started.elapsed() < Duration::from_secs(10), "tasks go on: {}", fleet.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_query_that_is_stopped_ends_on_the_fleet_too() {
+    let fleet = Fleet::start(&Options::default());
+    let night = Night::new(3000, 365, 16);
+    let sales = format!("s={}", night.dir.path().join("market/sales").display());
+    let query = "SELECT sum(yhat) AS s FROM forecast(TABLE(s), id => sku, time => ds, value => qty, horizon => 28, season_length => 7)";
+    let mut command = lakecast(["sql", "--table", &sales, "-c", query, "--scheduler", &fleet.url()]);
+    let mut running = Running::start(&mut command);
+    while fleet.executors.iter().all(|e| e.metric("lakecast_tasks_running") == 0.0) {
+        assert!(running.is_running(), "too fast to be stopped");
+    }
+    running.signal("INT");
+    let (said, _) = running.end(Duration::from_secs(15));
+    assert_eq!(said.code, 130, "{}", said.stderr);
+    assert_idle(&fleet);
+    assert!(fleet.scheduler.metric("lakecast_jobs_total{outcome=\"cancelled\"}") > 0.0);
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod fault_proxy;
 mod fleet;
 /// Executors, scheduler and controllers die, freeze and end at any moment.
 mod fleet_faults;
+/// Many files, a giant key, a partition that kills its executors.
+mod fleet_wide;
 /// Itemsets and rules equal the reference answers of the shared sets.
 mod itemsets;
 /// M5: rows, accuracy, memory.

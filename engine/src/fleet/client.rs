@@ -43,7 +43,9 @@ pub fn planning_session(options: &SessionOptions) -> Result<SessionContext> {
 
 /// A session whose queries run on the fleet of the scheduler at `url` (`http://host:port`); their rows stream back.
 pub fn remote_session(options: &SessionOptions, url: &str) -> Result<SessionContext> {
-    let state = state(options)?;
+    // Polled for its end, a query tells its job's name at once, so that it can be cancelled.
+    let config = config(options).set_bool("ballista.client.pull", true);
+    let state = SessionStateBuilder::new_from_existing(state(options)?).with_config(config).build();
     let codec = state.config().ballista_logical_extension_codec();
     let planner = BallistaQueryPlanner::<LogicalPlanNode>::with_extension(
         url.to_string(),

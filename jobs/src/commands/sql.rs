@@ -6,10 +6,15 @@ use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
 use crate::fleet::Scheduler;
 use crate::run::MEMORY_BYTES_DEFAULT;
+use crate::signals::Cancellation;
+use ballista_core::execution_plans::DistributedQueryExec;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::{csv, json, util::pretty};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
-use datafusion::prelude::SessionContext;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use datafusion_proto::protobuf::LogicalPlanNode;
 use futures::StreamExt;
 use lakecast_engine::fleet::remote_session;
 use lakecast_engine::sql as engine_sql;
@@ -20,6 +25,10 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is asked whether the scheduler still knows a query.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure> {
     let text = text(&args)?;
@@ -30,11 +39,12 @@ pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure>
         stores: Arc::clone(&process.stores),
         ..defaults
     };
-    let context = match &args.place.scheduler {
-        Some(url) => {
-            let scheduler = Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?;
-            remote_session(&options, scheduler.url())
-        }
+    let remote = match &args.place.scheduler {
+        Some(url) => Some(Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?),
+        None => None,
+    };
+    let context = match &remote {
+        Some(scheduler) => remote_session(&options, scheduler.url()),
         None => session(&options),
     };
     let context = context.map_err(|e| Failure::running("session", &e))?;
@@ -46,7 +56,7 @@ pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure>
     for statement in statements {
         let plan = engine_sql::plan_statement(&context, statement).await.map_err(|e| Failure::planning("sql", &e))?;
         let frame = context.execute_logical_plan(plan).await.map_err(|e| Failure::planning("sql", &e))?;
-        answer(&context, frame, &args, first).await?;
+        answer(frame, &args, remote.as_ref(), first).await?;
         first = false;
     }
     Ok(())
@@ -71,21 +81,70 @@ fn text(args: &SqlArgs) -> Result<String, Failure> {
     }
 }
 
-/// Writes the rows of one statement; statements without columns answer nothing.
-async fn answer(_context: &SessionContext, frame: DataFrame, args: &SqlArgs, first: bool) -> Result<(), Failure> {
+/// Answers one statement; statements without columns answer nothing. On a fleet Ctrl-C ends the query there too.
+async fn answer(frame: DataFrame, args: &SqlArgs, remote: Option<&Scheduler>, first: bool) -> Result<(), Failure> {
     if frame.schema().fields().is_empty() {
         return Ok(());
     }
+    let (task, failed) = (Arc::new(frame.task_ctx()), |e| Failure::running("sql", &e));
+    let plan = frame.create_physical_plan().await.map_err(|e| Failure::planning("sql", &e))?;
+    let Some(scheduler) = remote else { return write(plan, task, args, first).await };
+    let stop = Cancellation::listen().map_err(|e| failed(e.into()))?;
+    tokio::select! {
+        done = write(Arc::clone(&plan), task, args, first) => done,
+        why = stop.cancelled() => {
+            if let Some(job_id) = job_of(&plan) {
+                scheduler.cancel(&job_id).await;
+            }
+            Err(Failure::new(why.exit(), "stopped"))
+        }
+        () = forgotten(scheduler, &plan) => {
+            Err(Failure::new(Exit::Transient, "the scheduler was started anew, and the query with it is gone: ask again"))
+        }
+    }
+}
+
+/// Resolves when the scheduler does not know the query any more. Ballista's client would ask it for ever.
+async fn forgotten(scheduler: &Scheduler, plan: &Arc<dyn ExecutionPlan>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Some(job_id) = job_of(plan)
+            && scheduler.has_forgotten(&job_id).await
+        {
+            return;
+        }
+    }
+}
+
+/// The scheduler's name of the job that the plan runs on a fleet, once it has one.
+fn job_of(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    let mut job_id = None;
+    let _ = plan.apply(|node| {
+        if let Some(query) = node.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() {
+            job_id = query.job_id().map(|id| id.as_str().to_string());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    job_id
+}
+
+/// Runs the plan and writes its rows.
+async fn write(
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+    args: &SqlArgs,
+    first: bool,
+) -> Result<(), Failure> {
     let failed =
         |e: &dyn std::error::Error| Failure::new(Exit::Failed, format!("cannot write the answer: {}", chain(e)));
-    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let schema = plan.schema();
     if args.format == SqlFormat::Table && args.output.is_none() {
-        let batches = frame.collect().await.map_err(|e| Failure::running("sql", &e))?;
+        let batches = collect(plan, task).await.map_err(|e| Failure::running("sql", &e))?;
         let shown = if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches };
         return print(&pretty::pretty_format_batches(&shown).map_err(|e| failed(&e))?.to_string());
     }
     let mut out = Answer::open(args, schema, first).map_err(|e| failed(e.as_ref()))?;
-    let mut stream = frame.execute_stream().await.map_err(|e| Failure::running("sql", &e))?;
+    let mut stream = execute_stream(plan, task).map_err(|e| Failure::running("sql", &e))?;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|e| Failure::running("sql", &e))?;
         match out.write(&batch) {

@@ -105,6 +105,11 @@ impl Scheduler {
         })
     }
 
+    /// Whether it answers and does not know the job.
+    pub(crate) async fn has_forgotten(&self, job_id: &str) -> bool {
+        matches!(self.state(job_id).await, Ok(State::Forgotten))
+    }
+
     /// How far a job is. Any name gives the executors.
     pub(crate) async fn progress(&self, job_id: &str) -> Result<JobProgress, Trouble> {
         let away = |e: reqwest::Error| Trouble::Away(format!("no progress from the scheduler: {e}: {}", self.url));

@@ -104,7 +104,15 @@ impl<'a> Run<'a> {
                     }
                     let attempt = Uuid::new_v4().simple().to_string();
                     match self.attempt(&attempt).await? {
-                        None => continue,
+                        None => match self.look(known).await? {
+                            Look::Done(all) => return Ok(all),
+                            Look::Missing { finished } => {
+                                fruitless += 1;
+                                let of = self.partitions;
+                                format!("the job ended well, but partitions are missing: finished={finished}, of={of}")
+                            }
+                            Look::Away(why) => why,
+                        },
                         Some(Away::Lost(why)) => {
                             fruitless += 1;
                             self.give_up(&attempt).await;
