@@ -6,6 +6,7 @@
 
 mod fence;
 mod location;
+mod patience;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -128,9 +129,13 @@ impl StorePolicy {
 /// `AWS_ALLOW_HTTP`, web identity and container roles; `AZURE_*`; `GOOGLE_*`). Requests to a custom endpoint are
 /// path-style unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` says otherwise. A request is tried 10 times within 3 minutes,
 /// with a timeout of 30 s (5 s to connect); `AWS_TIMEOUT` and `AWS_CONNECT_TIMEOUT` (likewise `AZURE_`, `GOOGLE_`) change that.
+/// Where the client gives up though the failure may pass, as when an answer is cut in its body or a create-if-absent gets
+/// none, the whole request is tried again, 5 times in all and none later than 45 s after the first. A create may therefore
+/// say `AlreadyExists` of an object that it made itself.
 pub struct Stores {
     policy: StorePolicy,
     retry: RetryConfig,
+    patient: bool,
     made: RwLock<BTreeMap<String, Arc<dyn ObjectStore>>>,
 }
 
@@ -150,12 +155,13 @@ impl Default for Stores {
 impl Stores {
     /// A registry with no store made yet.
     pub fn new(policy: StorePolicy) -> Self {
-        Self { policy, retry: retry(10, Duration::from_secs(180)), made: RwLock::default() }
+        Self { policy, retry: retry(10, Duration::from_secs(180)), patient: true, made: RwLock::default() }
     }
 
-    /// A registry whose stores give up after seconds, for a person who waits for the answer.
+    /// A registry whose stores give up after seconds, for a person who waits for the answer, and repeat nothing that may
+    /// have been applied.
     pub fn impatient(policy: StorePolicy) -> Self {
-        Self { retry: retry(2, Duration::from_secs(10)), ..Self::new(policy) }
+        Self { retry: retry(2, Duration::from_secs(10)), patient: false, ..Self::new(policy) }
     }
 
     /// The policy that every store of this registry enforces.
@@ -187,9 +193,14 @@ impl Stores {
             return Ok(Arc::clone(store));
         }
         let fenced: Arc<dyn ObjectStore> = Arc::new(fence::Fence::new(make(url, &self.retry)?, key.clone(), prefixes));
+        // Outside of the fence, whose refusals are told as such and end the tries at once.
+        let store = match self.patient && url.scheme() != "file" {
+            true => Arc::new(patience::Patience::new(fenced)),
+            false => fenced,
+        };
         // Two threads may have made the same store: the first one in stays, so that all share its connections.
         let mut made = self.made.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(Arc::clone(made.entry(key).or_insert(fenced)))
+        Ok(Arc::clone(made.entry(key).or_insert(store)))
     }
 }
 

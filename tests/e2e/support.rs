@@ -59,7 +59,9 @@ pub(crate) fn run(command: &mut Command) -> Said {
 /// Runs to the end and asserts success.
 pub(crate) fn ok(command: &mut Command) -> Said {
     let said = run(command);
-    assert_eq!(said.code, 0, "{command:?}\n{}\n{}", said.stdout, said.stderr);
+    // A command that is printed whole shows its environment, and in it the keys of a store.
+    let shown = std::iter::once(command.get_program()).chain(command.get_args()).collect::<Vec<_>>();
+    assert_eq!(said.code, 0, "{shown:?}\n{}\n{}", said.stdout, said.stderr);
     said
 }
 

@@ -12,9 +12,13 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Small reads under way at a time.
 const READS_AT_A_TIME: usize = 16;
+/// Tries to create a checkpoint of which the store says that it exists, though nobody can read it.
+const CREATES_MAX: u32 = 5;
+const CREATE_PAUSE: Duration = Duration::from_millis(200);
 
 /// A finished partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,13 +84,22 @@ impl Checkpoint {
     /// Registers this attempt. `Ok(None)` if it won; the winner if another attempt was first.
     pub(super) async fn register(&self, store: &dyn ObjectStore, table: &Path, key: &str) -> Result<Option<Self>> {
         let json = serde_json::to_vec(self).map_err(|e| internal_datafusion_err!("checkpoint: {e}"))?;
-        let path = checkpoint_path(table, key, self.partition);
-        match store.put_opts(&path, PutPayload::from(json), PutMode::Create.into()).await {
-            Ok(_) => Ok(None),
-            // The store also says so when it applied our own request and then repeated it: the winner may be ourselves.
-            Err(object_store::Error::AlreadyExists { .. }) => Self::find(store, table, key, self.partition).await,
-            Err(e) => Err(e.into()),
+        let (path, payload) = (checkpoint_path(table, key, self.partition), PutPayload::from(json));
+        for _ in 0..CREATES_MAX {
+            match store.put_opts(&path, payload.clone(), PutMode::Create.into()).await {
+                Ok(_) => return Ok(None),
+                // Also said when our own request was applied and then repeated: the winner may be ourselves.
+                Err(object_store::Error::AlreadyExists { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+            if let Some(winner) = Self::find(store, table, key, self.partition).await? {
+                return Ok(Some(winner));
+            }
+            // S3 says so, too, of a create that is under way and not yet won.
+            tokio::time::sleep(CREATE_PAUSE).await;
         }
+        let why = format!("the store says that a checkpoint exists, and then that it does not: path={path}");
+        Err(std::io::Error::new(std::io::ErrorKind::Interrupted, why).into())
     }
 
     /// The columns of the sink's answer.

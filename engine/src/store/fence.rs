@@ -46,16 +46,22 @@ impl Fence {
 /// A refused listing as what it is. The clients name the kind of a failed read or write, but call a failed listing generic
 /// and keep the status code in the text, where nobody can tell a wrong key from a store that is down.
 fn told(error: Error, name: &str) -> Error {
-    let Error::Generic { source, .. } = &error else { return error };
-    let text = source.to_string();
-    let code = text.split_once("non-2xx status code: ").and_then(|(_, rest)| rest.get(..3));
-    let (path, source) = (name.to_string(), text.clone().into());
+    let (Some(code), Error::Generic { source, .. }) = (status_code(&error), &error) else { return error };
+    let (path, source) = (name.to_string(), source.to_string().into());
     match code {
-        Some("401") => Error::Unauthenticated { path, source },
-        Some("403") => Error::PermissionDenied { path, source },
-        Some("404") => Error::NotFound { path, source },
+        401 => Error::Unauthenticated { path, source },
+        403 => Error::PermissionDenied { path, source },
+        404 => Error::NotFound { path, source },
         _ => error,
     }
+}
+
+/// The status of the answer that a generic failure speaks of.
+pub(super) fn status_code(error: &Error) -> Option<u16> {
+    let Error::Generic { source, .. } = error else { return None };
+    let text = source.to_string();
+    let (_, rest) = text.split_once("non-2xx status code: ")?;
+    rest.get(..3)?.parse().ok()
 }
 
 fn check(prefixes: Option<&[Path]>, name: &str, path: &Path) -> Result<()> {

@@ -193,3 +193,12 @@ fn an_unusable_setting_is_named_without_its_value() {
     assert!(shown.contains("<value of AWS_REQUEST_PAYER>"), "{shown}");
     assert!(shown.contains("cannot parse") && !shown.contains(CANARY), "{shown}");
 }
+
+#[test]
+fn buckets_are_asked_again_and_neither_local_folders_nor_where_a_person_waits() {
+    let shown = |stores: Stores, text: &str| format!("{:?}", stores.open(&Location::parse(text).unwrap()).unwrap());
+    let impatient = || Stores::impatient(StorePolicy::default());
+    assert!(shown(Stores::default(), "s3://lake/x/").starts_with("Patience(Fence"));
+    assert!(shown(impatient(), "s3://lake/x/").starts_with("Fence"));
+    assert!(shown(Stores::default(), "/tmp/x/").starts_with("Fence"));
+}

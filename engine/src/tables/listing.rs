@@ -11,6 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::error::{InputError, nearest};
+use super::partitions::is_date;
 use super::spec::{Format, TableSpec};
 use crate::store::Location;
 
@@ -54,6 +55,7 @@ pub(super) async fn list(
     if all.is_empty() {
         return Err(nothing_there(location));
     }
+    refuse_unpublished(location, &root, &all)?;
     if spec.format == Some(Format::Delta) {
         return Err(InputError::data(format!(
             "location is not a Delta table, it has no _delta_log folder: location={location}, found=[{}]",
@@ -145,6 +147,33 @@ fn nothing_there(location: &Location) -> InputError {
             "location does not exist, no object has this prefix; check bucket and spelling: location={location}"
         )),
     }
+}
+
+/// Files that a run has staged are rows of nobody before its commit: they may be a part, or of several attempts.
+fn refuse_unpublished(location: &Location, root: &Path, all: &[ObjectMeta]) -> Result<(), InputError> {
+    let ours = |path: &str| match path.strip_prefix("_lakecast/") {
+        // What a check of the location left when it was killed says nothing of the files beside it.
+        Some(below) => !below.starts_with("probe/"),
+        None => is_staged(path),
+    };
+    match all.iter().any(|file| ours(&relative(&file.location, root))) {
+        true => Err(InputError::data(format!(
+            "the folder is an output of lakecast that was never published; run its job to the end: location={location}"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a path is named as the sink names its files: `run_date=2026-11-22/part-00003-<32 hexadecimal digits>.parquet`.
+fn is_staged(path: &str) -> bool {
+    let parts = || {
+        let (date, name) = path.strip_prefix("run_date=")?.split_once('/')?;
+        let (partition, attempt) = name.strip_prefix("part-")?.strip_suffix(".parquet")?.split_once('-')?;
+        let digits = partition.len() >= 5 && partition.bytes().all(|b| b.is_ascii_digit());
+        let uuid = attempt.len() == 32 && attempt.bytes().all(|b| b.is_ascii_hexdigit());
+        (is_date(date) && digits && uuid).then_some(())
+    };
+    parts().is_some()
 }
 
 fn refuse_other_table_formats(location: &Location, root: &Path, all: &[ObjectMeta]) -> Result<(), InputError> {

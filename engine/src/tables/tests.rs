@@ -732,6 +732,37 @@ async fn the_physical_scan_survives_the_wire() {
     }
 }
 
+#[tokio::test]
+async fn an_output_that_was_never_published_is_refused() {
+    let lake = Lake::new();
+    let staged = "run_date=2026-11-22/part-00000-0123456789abcdef0123456789abcdef.parquet";
+    let rows = || vec![("sku", texts(&["a"]))];
+    lake.parquet(&format!("checked/{staged}"), rows()).text("checked/_lakecast/checkpoints/k/00000.json", "{}");
+    lake.parquet(&format!("killed_sooner/{staged}"), rows());
+    lake.parquet("renamed/x.parquet", rows()).text("renamed/_lakecast/checkpoints/k/00000.json", "{}");
+    lake.text("without_a_file/_lakecast/runs/r.json", "{}");
+    for name in ["checked", "killed_sooner", "renamed", "without_a_file"] {
+        for format in [None, Some(Format::Parquet), Some(Format::Delta)] {
+            let mut spec = lake.at(name);
+            spec.format = format;
+            let error = lake.open(&spec).await.unwrap_err();
+            assert!(matches!(error, InputError::Data(_)), "{error:?}");
+            assert_has(&error.to_string(), &["never published; run its job to the end", &format!("/{name}")]);
+        }
+    }
+    // Other hidden folders are passed over, and files of others may be called nearly so.
+    lake.parquet("fine/run_date=2026-11-22/part-00000-x.parquet", rows())
+        .text("fine/_lakecast/probe/u/small", "x")
+        .text("fine/_lakecast.txt", "x")
+        .text("fine/_temporary/0/_lakecast/x", "x")
+        .text("fine/.x/y", "x");
+    assert_eq!(lake.open(&lake.at("fine")).await.unwrap().rows, Some(1));
+    // A published one is what its log says, whatever was staged since.
+    delta_write(&lake, "published", vec![("sku", texts(&["a", "b"]))], &[]).await;
+    lake.parquet(&format!("published/{staged}"), rows()).text("published/_lakecast/runs/r.json", "{}");
+    assert_eq!(lake.open(&lake.at("published")).await.unwrap().rows, Some(2));
+}
+
 // --- Buckets
 
 #[tokio::test]
