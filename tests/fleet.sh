@@ -46,10 +46,9 @@ finish() {
   [ ${#services[@]} = 0 ] || kill "${services[@]}" 2>/dev/null || true
   for ((n = 0; n < 50; n++)); do kill -0 "${services[@]:-x}" 2>/dev/null || break; sleep 0.1; done
   [ ${#services[@]} = 0 ] || kill -9 "${services[@]}" 2>/dev/null || true
-  # The S3 server ends when its standard input closes.
+  # The S3 server ends when its standard input closes; one that is still starting, when it is told to.
   if [ -n "$s3_script" ]; then
-    exec {s3_in}>&- || true
-    for ((n = 0; n < 100; n++)); do kill -0 "$s3_script" 2>/dev/null || break; sleep 0.1; done
+    exec {s3_in}>&-
     kill "$s3_script" 2>/dev/null || true
   fi
   wait 2>/dev/null || true
