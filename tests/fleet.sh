@@ -77,7 +77,7 @@ done
 wait_for "the scheduler with its executors" http://$scheduler_health/readyz
 
 cd "$dir"
-show lakecast generate --skus 500 --days 730 --baskets 10000 --seed 1 --out market | sed -n 1,2p
+show lakecast generate --skus 500 --days 730 --baskets 20000 --seed 1 --out market | sed -n 1,2p
 # The demo's job, with the marketplace and the tables in the bucket.
 sed -e 's|location: market/|location: s3://lake/market/|' -e 's|location: lake/|location: ${lake}/|' \
   -e 's|^tables:|variables: { lake: s3://lake/fleet }\n&|' -e '/^# `lakecast demo`/d' "$repo/jobs/examples/nightly.yaml" >nightly.yaml
