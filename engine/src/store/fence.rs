@@ -46,16 +46,41 @@ impl Fence {
 /// A refused listing as what it is. The clients name the kind of a failed read or write, but call a failed listing generic
 /// and keep the status code in the text, where nobody can tell a wrong key from a store that is down.
 fn told(error: Error, name: &str) -> Error {
+    match told_rights(error, name) {
+        Error::Generic { source, .. } if status(&source.to_string()) == Some("404") => {
+            Error::NotFound { path: name.to_string(), source: source.to_string().into() }
+        }
+        other => other,
+    }
+}
+
+/// Missing credentials and missing rights as what they are. A client that finds no keys asks the machine for its role, and
+/// calls it generic when nobody answers or somebody refuses: waiting does not help.
+fn told_rights(error: Error, name: &str) -> Error {
     let Error::Generic { source, .. } = &error else { return error };
-    let text = source.to_string();
-    let code = text.split_once("non-2xx status code: ").and_then(|(_, rest)| rest.get(..3));
-    let (path, source) = (name.to_string(), text.clone().into());
-    match code {
-        Some("401") => Error::Unauthenticated { path, source },
-        Some("403") => Error::PermissionDenied { path, source },
-        Some("404") => Error::NotFound { path, source },
+    let (path, text) = (name.to_string(), source.to_string());
+    let of_a_role = ROLES.iter().any(|part| text.contains(part));
+    match status(&text) {
+        // The machine has a role, which is only out of reach.
+        Some(code) if of_a_role && (code.starts_with('5') || code == "429") => error,
+        _ if of_a_role => Error::Unauthenticated {
+            path,
+            source: format!(
+                "no credentials in the environment, and no role of this machine: store={name}, detail={text}"
+            )
+            .into(),
+        },
+        Some("401") => Error::Unauthenticated { path, source: text.into() },
+        Some("403") => Error::PermissionDenied { path, source: text.into() },
         _ => error,
     }
+}
+
+/// Parts of the addresses where AWS, Azure and Google tell a machine its role.
+const ROLES: [&str; 4] = ["/latest/api/token", "/latest/meta-data/", "/metadata/identity/", "/computeMetadata/"];
+
+fn status(text: &str) -> Option<&str> {
+    text.split_once("non-2xx status code: ").and_then(|(_, rest)| rest.get(..3))
 }
 
 fn check(prefixes: Option<&[Path]>, name: &str, path: &Path) -> Result<()> {
@@ -91,29 +116,30 @@ impl std::fmt::Display for Fence {
 impl ObjectStore for Fence {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.check(location)?;
-        self.inner.put_opts(location, payload, opts).await
+        self.inner.put_opts(location, payload, opts).await.map_err(|e| told_rights(e, &self.name))
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.check(location)?;
-        self.inner.put_multipart_opts(location, opts).await
+        self.inner.put_multipart_opts(location, opts).await.map_err(|e| told_rights(e, &self.name))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.check(location)?;
-        self.inner.get_opts(location, options).await
+        self.inner.get_opts(location, options).await.map_err(|e| told_rights(e, &self.name))
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.check(location)?;
-        self.inner.get_ranges(location, ranges).await
+        self.inner.get_ranges(location, ranges).await.map_err(|e| told_rights(e, &self.name))
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let (prefixes, name) = (self.prefixes.clone(), self.name.clone());
         let checked =
             locations.map(move |path| path.and_then(|path| check(prefixes.as_deref(), &name, &path).map(|()| path)));
-        self.inner.delete_stream(checked.boxed())
+        let name = self.name.clone();
+        self.inner.delete_stream(checked.boxed()).map(move |gone| gone.map_err(|e| told_rights(e, &name))).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -138,12 +164,12 @@ impl ObjectStore for Fence {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.check(from)?;
         self.check(to)?;
-        self.inner.copy_opts(from, to, options).await
+        self.inner.copy_opts(from, to, options).await.map_err(|e| told_rights(e, &self.name))
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         self.check(from)?;
         self.check(to)?;
-        self.inner.rename_opts(from, to, options).await
+        self.inner.rename_opts(from, to, options).await.map_err(|e| told_rights(e, &self.name))
     }
 }
