@@ -3,7 +3,7 @@
 
 use crate::fleet::{EXECUTOR, Fleet, Night, Options, Process, Running, SCHEDULER, ask, free_ports, probe};
 use crate::s3::{BUCKET, Lakes, SECRET, server, wait};
-use crate::support::{Said, lakecast, ok, run, runtime, skip};
+use crate::support::{Said, ok, run, runtime, skip};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use arrow_flight::{Action, Criteria, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket};
@@ -281,7 +281,10 @@ fn the_scheduler_shows_jobs_and_stages_but_neither_sessions_nor_drawings() {
         "/api/job/{}/stage/1/dot",
     ];
     for path in hidden.map(|path| path.replace("{}", &job)) {
-        assert_eq!(probe(fleet.address, &path).unwrap().0, 404, "{path}");
+        let (code, answer) = probe(fleet.address, &path).unwrap();
+        // What is no path of REST is taken for a gRPC method that nobody knows.
+        assert!(code == 404 || answer.contains("grpc-status: 12"), "{path}: {answer}");
+        assert!(!answer.contains("datafusion.") && !answer.contains("digraph"), "{path}: {answer}");
     }
     // Whoever reaches the port may cancel a job by gRPC; REST is no more open than that, and as robust.
     for unknown in [JOB_ID, "..", "%00", "%2e%2e%2f", "a"] {
@@ -438,12 +441,7 @@ fn wrong_settings_end_with_2_and_name_what_is_meant() {
         says(&started(binary, text, flags), 2, parts);
     }
     for binary in [SCHEDULER, EXECUTOR] {
-        let said = ended(Command::new(binary).args(["--config", "/nowhere/service.yaml"]).arg(&work_dir));
-        let said = if binary == SCHEDULER {
-            ended(Command::new(binary).args(["--config", "/nowhere/service.yaml"]))
-        } else {
-            said
-        };
+        let said = ended(Command::new(binary).args(["--config", "/nowhere/service.yaml"]));
         says(&said, 2, &["cannot read the settings", "/nowhere/service.yaml"]);
     }
 }
@@ -529,11 +527,10 @@ fn failed(fleet: &Fleet, mut command: Command, parts: &[&str]) -> (Said, Duratio
 #[test]
 fn a_fleet_touches_nothing_outside_its_allow_list() {
     let night = Night::new(20, 60, 4);
-    let here = night.dir.path().display().to_string();
     // Without a list every bucket is allowed, and no local path.
     for common in [vec![], vec!["--allow=s3://lake/only/".to_string()]] {
         let fleet = Fleet::start(&Options { executors: 1, common, ..Options::default() });
-        failed(&fleet, night.run(), &["outside the allow-list", &here]);
+        failed(&fleet, night.run(), &["outside the allow-list", "location=file:///"]);
         assert_eq!(night.versions(), [0, 0]);
     }
     let Some(server) = server() else { return };
@@ -544,10 +541,11 @@ fn a_fleet_touches_nothing_outside_its_allow_list() {
     for (common, flags) in lists {
         let other = common.iter().any(|flag| flag.contains("other"));
         let fleet = Fleet::start(&Options { executors: 1, common, flags, server: Some(server), ..Options::default() });
-        failed(&fleet, outside.run(&outside.remote("")), &["outside the allow-list", "elsewhere"]);
-        // Read inside, write outside.
-        let mut across = inside.run(&inside.remote(""));
-        across.arg("--set").arg(format!("lake={}", inside.remote("")));
+        failed(
+            &fleet,
+            outside.run(&outside.remote("")),
+            &["outside the allow-list", if other { "location=s3://lake" } else { "elsewhere" }],
+        );
         assert_eq!((outside.versions("forecast"), outside.versions("rules")), (0, 0));
         let staged = outside.keys("/forecast").into_iter().filter(|k| k.as_ref().ends_with(".parquet"));
         assert_eq!(staged.count(), 0);
@@ -563,13 +561,15 @@ fn executors_without_rights_fail_a_run_soon_and_say_so() {
     let Some(server) = server() else { return };
     let lakes = Lakes::new(server, "rights");
     let [guest, guests_secret] = server.guest();
+    let keys = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY"].map(String::from).to_vec();
+    let nobody = format!("AWS_METADATA_ENDPOINT=http://127.0.0.1:{}", free_ports(1)[0]);
     let wrong: [(&str, Vec<String>); 3] = [
         ("a wrong secret", vec!["AWS_SECRET_ACCESS_KEY=canary-wrong-secret".into()]),
         (
             "a user without rights",
             vec![format!("AWS_ACCESS_KEY_ID={guest}"), format!("AWS_SECRET_ACCESS_KEY={guests_secret}")],
         ),
-        ("no credentials", ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY"].map(String::from).to_vec()),
+        ("no credentials", [keys, vec![nobody]].concat()),
     ];
     for (what, changed) in wrong {
         let place = |name: &str, command: Command| {
@@ -645,15 +645,25 @@ fn fails_then_works(fleet: &Fleet, large: &Night, parts: &[&str]) {
     eprintln!("too large: {:.1} s: {}", took.as_secs_f64(), said.stderr.trim());
     assert_eq!(large.versions(), [0, 0]);
     let small = Night::new(20, 60, 4);
-    ok(&mut fleet.send(small.run()));
+    // Without rules, whose smallest need of memory is more than these executors have.
+    let file = small.dir.path().join("nightly.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.split("  rules:").next().unwrap()).unwrap();
+    // What the failed job left on the disks goes within moments.
+    let started = Instant::now();
+    while run(&mut fleet.send(small.run())).code != 0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "a small night does not succeed: {}", fleet.said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(small.versions(), [1, 0]);
     fleet.executors.iter().for_each(Process::ready);
     assert_eq!(fleet.scheduler.metric("lakecast_executors_lost_total"), 0.0);
 }
 
 #[test]
 fn spills_beyond_their_limit_fail_a_run_and_name_the_limit() {
-    let large = Night::new(3000, 365, 2);
-    let flags = ["--memory=24MiB", "--spill-limit=1MiB"].map(String::from).to_vec();
+    let large = Night::new(6000, 730, 2);
+    let flags = ["--memory=16MiB", "--spill-limit=16MiB"].map(String::from).to_vec();
     let fleet = Fleet::start(&Options { executors: 2, flags, ..Options::default() });
     fails_then_works(&fleet, &large, &["--spill-limit"]);
 }
@@ -665,20 +675,20 @@ fn a_full_work_dir_fails_a_run_and_says_so() {
         skip("LAKECAST_REQUIRE_TOOLS", "a small work dir needs root and unshare");
         return;
     }
-    const MOUNT: &str = r#"for a; do case $a in --work-dir=*) mkdir -p "${a#*=}"; mount -t tmpfs -o size=6m tmpfs "${a#*=}" || exit;; esac; done; exec "$0" "$@""#;
+    const MOUNT: &str = r#"for a; do case $a in --work-dir=*) mkdir -p "${a#*=}"; mount -t tmpfs -o size=1m tmpfs "${a#*=}" || exit;; esac; done; exec "$0" "$@""#;
     let place = |name: &str, command: Command| {
         let mut placed = Command::new("unshare");
         placed.args(["-m", "sh", "-c", MOUNT]).arg(command.get_program());
         (if name.starts_with("executor") { placed } else { command }, Ipv4Addr::LOCALHOST)
     };
-    let large = Night::new(3000, 365, 4);
+    let large = Night::new(6000, 730, 4);
     let fleet = Fleet::start_at(&Options { executors: 2, ..Options::default() }, &place);
     fails_then_works(&fleet, &large, &["--work-dir", "No space left"]);
 }
 
 #[test]
 fn a_night_moves_every_metric_and_logs_json() {
-    let night = Night::new(2000, 365, 8);
+    let night = Night::new(6000, 730, 8);
     let common = ["--allow-local", "--log-level=info,lakecast=debug"].map(String::from).to_vec();
     let fleet = Fleet::start(&Options { executors: 2, common, ..Options::default() });
     let mut running = Running::start(&mut fleet.send(night.run()));
@@ -721,7 +731,6 @@ fn a_night_moves_every_metric_and_logs_json() {
     ] {
         assert!(fleet.scheduler.metric(&format!("lakecast_{name}")) > 0.0, "{name}");
     }
-    // The same night again finds its partitions, where the tables are forgotten but not the checkpoints: nothing to count here.
     let broken = Night::new(20, 60, 4);
     let file = broken.dir.path().join("nightly.yaml");
     let text = fs::read_to_string(&file)
@@ -759,25 +768,28 @@ fn readiness_follows_the_scheduler_and_a_stopping_scheduler_takes_no_new_job() {
     // An executor that begins without a scheduler waits for it.
     let ports = free_ports(3);
     let health = SocketAddr::from((Ipv4Addr::LOCALHOST, ports[2]));
-    let mut early = Command::new(EXECUTOR);
-    early
+    let mut command = Command::new(EXECUTOR);
+    command
         .arg(format!("--scheduler={}", fleet.address))
         .arg(format!("--work-dir={}", fleet.dir.path().join("early").display()));
-    early.args(["--vcores=1", "--allow-local", "--heartbeat-seconds=1", "--host=127.0.0.1"]);
-    early.args([format!("--port={}", ports[0]), format!("--grpc-port={}", ports[1]), format!("--health={health}")]);
-    let _early = Alone::start(&mut early);
+    command.args(["--vcores=1", "--allow-local", "--heartbeat-seconds=1", "--host=127.0.0.1"]);
+    command.args([format!("--port={}", ports[0]), format!("--grpc-port={}", ports[1]), format!("--health={health}")]);
+    let early = Alone::start(&mut command);
     answers(health, "/readyz", 503);
     assert_eq!(probe(health, "/healthz").unwrap().0, 200);
     fleet.scheduler.back();
     answers(health, "/readyz", 200);
     fleet.executors[0].ready();
 
-    let (long, late) = (Night::new(4000, 365, 16), Night::new(20, 60, 4));
+    drop(early);
+    let (long, late) = (Night::new(2000, 365, 16), Night::new(20, 60, 4));
     let mut running = Running::start(&mut fleet.send(long.run()));
-    while fleet.scheduler.metric("lakecast_jobs_running") == 0.0 {
+    while fleet.executors[0].metric("lakecast_tasks_running") == 0.0 {
         assert!(running.is_running(), "ended before it could be disturbed");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(5));
     }
+    // Its job does not end by itself now: the grace period ends it.
+    fleet.executors[0].signal("STOP");
     fleet.scheduler.signal("TERM");
     let signalled = Instant::now();
     let refused = runtime().block_on(async {
@@ -799,13 +811,14 @@ fn readiness_follows_the_scheduler_and_a_stopping_scheduler_takes_no_new_job() {
     let code = fleet.scheduler.ended_within(Duration::from_secs(4));
     eprintln!("scheduler: ended {:.1} s after SIGTERM", signalled.elapsed().as_secs_f64());
     assert_eq!(code, Some(0), "{}", fleet.scheduler.said());
+    assert!(fleet.scheduler.said().contains("the grace period ends"), "{}", fleet.scheduler.said());
     std::thread::sleep(Duration::from_millis(500));
     assert!(waiting.is_running() && running.is_running(), "the controllers do not wait for the scheduler");
+    fleet.executors[0].signal("CONT");
     fleet.scheduler.back();
     for (night, running) in [(&late, waiting), (&long, running)] {
         let (said, _) = running.end(LIMIT);
         assert_eq!(said.code, 0, "{}\n{}", said.stderr, fleet.said());
         assert_eq!(night.versions(), [1, 1]);
     }
-    let _ = lakecast(["functions"]);
 }
