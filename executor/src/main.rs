@@ -91,6 +91,7 @@ async fn serve(settings: Settings) -> Result<Ended, Failed> {
     let cancel = Cancel::default();
     let drain = Drain::watch(Duration::from_secs(settings.grace_seconds), cancel.clone());
     tokio::spawn(WorkDir::keep_tidy(dir.text()?.into(), Duration::from_secs(settings.shuffle_ttl_seconds)));
+    tokio::spawn(WorkDir::drop_failed(dir.text()?.into(), scheduler.clone()));
     let (over, until_over) = watch::channel(false);
     let config = config(&settings, &dir, cancel, until_over, scheduler_host, scheduler_port)?;
     let health = config.health.clone();
