@@ -649,7 +649,7 @@ fn fails_then_works(fleet: &Fleet, large: &Night, parts: &[&str]) {
     let file = small.dir.path().join("nightly.yaml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.split("  rules:").next().unwrap()).unwrap();
-    // What the failed job left on the disks goes within moments.
+    // What the failed job left on the disks goes within seconds.
     let started = Instant::now();
     while run(&mut fleet.send(small.run())).code != 0 {
         assert!(started.elapsed() < Duration::from_secs(10), "a small night does not succeed: {}", fleet.said());
