@@ -173,3 +173,31 @@ impl ObjectStore for Fence {
         self.inner.rename_opts(from, to, options).await.map_err(|e| told_rights(e, &self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_keys_and_role_lacks_rights_and_a_busy_role_passes() {
+        let generic = |text: &str| told_rights(Error::Generic { store: "S3", source: text.into() }, "s3://lake");
+        let role = "Error performing PUT http://169.254.169.254/latest/api/token in 3 s, after 10 retries";
+        let missing = generic(&format!("{role} - HTTP error: error sending request"));
+        assert!(
+            matches!(&missing, Error::Unauthenticated { .. }) && missing.to_string().contains("no credentials"),
+            "{missing}"
+        );
+        let refused = generic(&format!("{role} - Server returned non-2xx status code: 403 Forbidden"));
+        assert!(matches!(refused, Error::Unauthenticated { .. }), "{refused}");
+        for code in ["503", "429"] {
+            let busy = generic(&format!("{role} - Server returned non-2xx status code: {code} "));
+            assert!(matches!(busy, Error::Generic { .. }), "{busy}");
+        }
+        assert!(matches!(
+            generic("GET /a - Server returned non-2xx status code: 403 F"),
+            Error::PermissionDenied { .. }
+        ));
+        assert!(matches!(generic("GET /a - Server returned non-2xx status code: 503 S"), Error::Generic { .. }));
+        assert!(matches!(generic("GET /a - Server returned non-2xx status code: 404 N"), Error::Generic { .. }));
+    }
+}
