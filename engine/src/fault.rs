@@ -2,9 +2,10 @@
 //!
 //! One place decides, for the command that exits, the executor that reports a task, and the controller that submits again.
 
+use ballista_core::error::BallistaError;
 use datafusion::common::DataFusionError;
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 /// What a failure says about another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,26 +19,94 @@ pub enum Fault {
 impl Fault {
     /// What `error` says, by its causes.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(e) = cause {
-            if let Some(io) = e.downcast_ref::<std::io::Error>() {
+        for e in causes(error) {
+            if let Some(io) = e.downcast_ref::<io::Error>() {
                 return if is_passing(io.kind()) { Self::Passing } else { Self::Lasting };
             }
             if let Some(store) = e.downcast_ref::<object_store::Error>()
                 && let object_store::Error::Generic { store: name, source } = store
                 && *name != "LocalFileSystem"
-                && source.downcast_ref::<std::io::Error>().is_none()
+                && source.downcast_ref::<io::Error>().is_none()
             {
                 return Self::Passing;
             }
-            // An `Arc` or a shared error hides what it holds from `source` of the outer one.
-            cause = match e.downcast_ref::<DataFusionError>() {
-                Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
-                _ => e.source(),
-            };
         }
-        Self::Lasting
+        // DataFusion's Parquet reader keeps no more than the text of what it met on the way to a footer.
+        let text = error.to_string();
+        match text.contains("Failed to fetch metadata for file") && text.contains("Object Store error: Generic ") {
+            true => Self::Passing,
+            false => Self::Lasting,
+        }
     }
+}
+
+/// `error` and what caused it, outermost first, through the wrappers that hide what they hold from `source`.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |outer| cause_of(*outer))
+}
+
+fn cause_of<'a>(outer: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(DataFusionError::Shared(inner)) = outer.downcast_ref() {
+        return Some(inner.as_ref());
+    }
+    match outer.downcast_ref() {
+        Some(BallistaError::DataFusionError(inner)) => Some(inner.as_ref()),
+        Some(BallistaError::ArrowError(inner)) => Some(inner.as_ref()),
+        Some(BallistaError::IoError(inner)) => Some(inner),
+        _ => outer.source(),
+    }
+}
+
+/// How DataFusion's memory pool announces the list of who holds memory.
+const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
+
+/// What an executor tells of a failure, in one line: what to do where that is known, then what happened.
+pub fn message(error: &DataFusionError) -> String {
+    let root = error.find_root().strip_backtrace();
+    // What follows the first line of a lack of memory lists every consumer.
+    let text = match root.split_once(CONSUMERS) {
+        Some((first, _)) => first,
+        None => root.trim_end(),
+    };
+    match causes(error).find_map(remedy).or_else(|| remedy_by_text(text)) {
+        Some(remedy) if !text.contains("raise") => format!("{remedy}: {text}"),
+        _ => text.to_string(),
+    }
+}
+
+const SPILLS: &str = "spills need more than their limit, raise --spill-limit of the executors or use more partitions";
+const MEMORY: &str = "not enough memory, raise --memory of the executors, lower their --vcores, or use more partitions";
+const ACCESS: &str = "access is refused, check the credentials in the environment of the executors and their rights";
+const DISK: &str = "a disk is full, give --work-dir of the executors more room or the job more executors";
+
+fn remedy(cause: &(dyn Error + 'static)) -> Option<&'static str> {
+    use object_store::Error as Store;
+    if let Some(DataFusionError::ResourcesExhausted(text)) = cause.downcast_ref() {
+        return Some(if text.contains(SPILLED) { SPILLS } else { MEMORY });
+    }
+    if let Some(Store::PermissionDenied { source, .. } | Store::Unauthenticated { source, .. }) = cause.downcast_ref() {
+        return (!says_what_to_do(&source.to_string())).then_some(ACCESS);
+    }
+    let io: &io::Error = cause.downcast_ref()?;
+    (io.kind() == ErrorKind::StorageFull).then_some(DISK)
+}
+
+/// How DataFusion begins to say that its limit of spills is reached.
+const SPILLED: &str = "used disk space during the spilling";
+
+/// The same for readers and writers that keep no more than the text of a cause.
+fn remedy_by_text(text: &str) -> Option<&'static str> {
+    let denied = ["lacked the necessary privileges", "lacked valid authentication credentials"];
+    match () {
+        () if text.contains(SPILLED) => Some(SPILLS),
+        () if denied.iter().any(|told| text.contains(told)) && !says_what_to_do(text) => Some(ACCESS),
+        () => None,
+    }
+}
+
+/// Whether the stores of this crate refused, who say it themselves.
+fn says_what_to_do(text: &str) -> bool {
+    ["allow-list", "no credentials"].iter().any(|told| text.contains(told))
 }
 
 fn is_passing(kind: ErrorKind) -> bool {
@@ -96,6 +165,44 @@ mod tests {
         let store = object_store::Error::Generic { store: "S3", source: "503 after 10 retries".into() };
         assert_eq!(Fault::of(&DataFusionError::ObjectStore(Box::new(store))), Fault::Passing);
         assert_eq!(Fault::of(&DataFusionError::Execution("bad row".into())), Fault::Lasting);
+    }
+
+    #[test]
+    fn a_footer_that_the_store_did_not_give_passes_unless_rights_are_missing() {
+        let footer = |why: &str| {
+            let text = format!("Parquet error: Failed to fetch metadata for file a.parquet: Object Store error: {why}");
+            DataFusionError::External(text.into())
+        };
+        assert_eq!(Fault::of(&footer("Generic S3 error: 503 after 10 retries")), Fault::Passing);
+        let denied = footer("The operation lacked the necessary privileges to complete for path a.parquet: 403");
+        assert_eq!(Fault::of(&denied), Fault::Lasting);
+        assert!(message(&denied).contains("check the credentials"), "{}", message(&denied));
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do_through_every_wrapper() {
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        let shuffle = BallistaError::DataFusionError(Box::new(DataFusionError::IoError(full())));
+        for error in [
+            DataFusionError::IoError(full()),
+            shuffle.into_datafusion(),
+            BallistaError::IoError(full()).into_datafusion(),
+        ] {
+            assert!(message(&error).starts_with("a disk is full, give --work-dir"), "{}", message(&error));
+            assert_eq!(Fault::of(&error), Fault::Lasting);
+        }
+        let spill = "The used disk space during the spilling process has exceeded the allowable limit";
+        let spill = DataFusionError::ResourcesExhausted(spill.into()).context("sort");
+        assert!(message(&spill).contains("raise --spill-limit"), "{}", message(&spill));
+        let nested = BallistaError::General(format!("Io error: The {SPILLED} process ..")).into_datafusion();
+        assert!(message(&nested).contains("raise --spill-limit"), "{}", message(&nested));
+        let memory = format!("no memory{CONSUMERS}\n  a#1(can spill)");
+        let memory = message(&DataFusionError::ResourcesExhausted(memory));
+        assert!(memory.contains("raise --memory") && !memory.contains("can spill"), "{memory}");
+        let denied = |source: &str| object_store::Error::PermissionDenied { path: "a".into(), source: source.into() };
+        let message = |source: &str| message(&DataFusionError::ObjectStore(Box::new(denied(source))));
+        assert!(message("403").starts_with("access is refused, check the credentials"), "{}", message("403"));
+        assert!(!message("outside the allow-list").contains("credentials"));
     }
 
     #[test]

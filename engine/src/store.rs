@@ -22,6 +22,7 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
+use crate::fault::{Fault, tell};
 pub use location::Location;
 
 /// Schemes that a location may have. `s3a` is read as `s3`.
@@ -31,7 +32,7 @@ const REQUEST_TIMEOUT: &str = "30s";
 const CONNECT_TIMEOUT: &str = "5s";
 
 /// What went wrong with a location or a store, by what to do next.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The text is not a location: fix the job.
@@ -43,6 +44,13 @@ pub enum StoreError {
     /// The environment lacks or misspells a setting of the store: fix the environment, then run again.
     #[error("{0}")]
     Settings(String),
+}
+
+/// As an executor tells it: a scheduler quotes an error of planning by its `Debug`, and the message must survive that.
+impl std::fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&tell(Fault::Lasting, &self.to_string()))
+    }
 }
 
 impl From<StoreError> for DataFusionError {

@@ -70,16 +70,22 @@ impl Drain {
 async fn needed(dir: &WorkDir, scheduler: &str) -> bool {
     let Some(mut client) = client(scheduler).await else { return false };
     for job_id in dir.jobs() {
-        let asked = client.get_job_status(GetJobStatusParams { job_id }).await;
-        let status: Option<JobStatus> = asked.ok().and_then(|answer| answer.into_inner().status);
-        if matches!(status.and_then(|s| s.status), Some(Status::Running(_) | Status::Queued(_))) {
+        if matches!(status(&mut client, job_id).await, Some(Status::Running(_) | Status::Queued(_))) {
             return true;
         }
     }
     false
 }
 
-async fn client(scheduler: &str) -> Option<SchedulerGrpcClient<Channel>> {
+/// What became of a job; `None` if the scheduler does not know it or does not answer.
+pub(crate) async fn status(client: &mut SchedulerGrpcClient<Channel>, job_id: String) -> Option<Status> {
+    let asked = client.get_job_status(GetJobStatusParams { job_id }).await;
+    let status: Option<JobStatus> = asked.ok().and_then(|answer| answer.into_inner().status);
+    status.and_then(|s| s.status)
+}
+
+/// A connection to the scheduler; `None` if it does not answer.
+pub(crate) async fn client(scheduler: &str) -> Option<SchedulerGrpcClient<Channel>> {
     let endpoint = Endpoint::from_shared(format!("http://{scheduler}")).ok()?;
     let endpoint = connections()(endpoint).ok()?;
     Some(SchedulerGrpcClient::new(endpoint.connect().await.ok()?))

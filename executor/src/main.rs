@@ -81,12 +81,17 @@ enum Ended {
 }
 
 async fn serve(settings: Settings) -> Result<Ended, Failed> {
-    let (scheduler_host, scheduler_port) = settings.scheduler_address()?;
+    let (scheduler_host, scheduler_port) = settings.scheduler.clone();
     let scheduler = format!("{scheduler_host}:{scheduler_port}");
     let dir = WorkDir::take(&settings.work_dir)?;
+    // Ballista binds these late and ends without saying so: a port that is taken is told before anything begins.
+    for (flag, port) in [("--port", settings.port), ("--grpc-port", settings.grpc_port)] {
+        drop(service::bind(flag, (settings.bind, port).into()).await?);
+    }
     let cancel = Cancel::default();
     let drain = Drain::watch(Duration::from_secs(settings.grace_seconds), cancel.clone());
     tokio::spawn(WorkDir::keep_tidy(dir.text()?.into(), Duration::from_secs(settings.shuffle_ttl_seconds)));
+    tokio::spawn(WorkDir::drop_failed(dir.text()?.into(), scheduler.clone()));
     let (over, until_over) = watch::channel(false);
     let config = config(&settings, &dir, cancel, until_over, scheduler_host, scheduler_port)?;
     let health = config.health.clone();

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 pub(crate) struct Settings {
     /// The scheduler, host:port
     #[arg(long, value_name = "HOST:PORT", env = "LAKECAST_SCHEDULER", default_value = "127.0.0.1:50050")]
-    pub(crate) scheduler: String,
+    #[arg(value_parser = host_and_port)]
+    pub(crate) scheduler: (String, u16),
     /// Address that both ports listen on; 0.0.0.0 in a container
     #[arg(long, value_name = "IP", env = "LAKECAST_EXECUTOR_BIND", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
@@ -68,14 +69,10 @@ pub(crate) struct Settings {
     pub(crate) common: Common,
 }
 
-impl Settings {
-    /// Host and port of the scheduler. Errors: says what is allowed.
-    pub(crate) fn scheduler_address(&self) -> Result<(String, u16), String> {
-        let text = self.scheduler.trim_start_matches("http://").trim_end_matches('/');
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| format!("--scheduler: write host:port, as in scheduler:50050: given={}", self.scheduler))?;
-        let port = port.parse().map_err(|e| format!("--scheduler: bad port: {e}: given={}", self.scheduler))?;
-        Ok((host.to_string(), port))
-    }
+/// Host and port, with or without `http://`. Errors: say what is allowed.
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let bare = text.trim_start_matches("http://").trim_end_matches('/');
+    let (host, port) = bare.rsplit_once(':').ok_or("write host:port, as in scheduler:50050")?;
+    let port = port.parse().map_err(|e| format!("bad port: {e}, write host:port, as in scheduler:50050"))?;
+    Ok((host.to_string(), port))
 }

@@ -14,10 +14,9 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
-use lakecast_engine::fault::{Fault, tell};
+use lakecast_engine::fault::{Fault, causes, message, tell};
 use lakecast_engine::service::{ExecutorMetrics, TaskOutcome};
 use lakecast_engine::sink::{FleetTask, LakeSinkExec};
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -189,7 +188,7 @@ fn reported(error: DataFusionError, metrics: &ExecutorMetrics) -> DataFusionErro
         tracing::warn!("task failed: {error}");
         return error;
     }
-    let message = error.find_root().strip_backtrace();
+    let message = message(&error);
     match Fault::of(&error) {
         Fault::Passing => {
             metrics.task_retries.inc();
@@ -203,18 +202,11 @@ fn reported(error: DataFusionError, metrics: &ExecutorMetrics) -> DataFusionErro
     }
 }
 
+/// Whether the failure is one of Ballista's own, and no more than its wrapper around another.
 fn is_ballistas(error: &DataFusionError) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(e) = cause {
-        if e.is::<BallistaError>() {
-            return true;
-        }
-        cause = match e.downcast_ref::<DataFusionError>() {
-            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
-            _ => e.source(),
-        };
-    }
-    false
+    use BallistaError::{ArrowError, DataFusionError, IoError};
+    let own = |e: &BallistaError| !matches!(e, DataFusionError(_) | ArrowError(_) | IoError(_));
+    causes(error).any(|cause| cause.downcast_ref().is_some_and(own))
 }
 
 /// How a task ended; one that is dropped before anybody says so was cancelled.
@@ -255,5 +247,20 @@ impl Pools {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.iter().filter_map(Weak::upgrade).map(|pool| pool.reserved()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrapper_of_ballista_is_not_a_failure_of_ballista() {
+        let fetch = || BallistaError::FetchFailed("lakecast-1".into(), 1, 2, "away".into()).into_datafusion();
+        assert!(is_ballistas(&fetch()));
+        assert!(is_ballistas(&BallistaError::DataFusionError(Box::new(fetch())).into_datafusion()));
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(!is_ballistas(&BallistaError::IoError(full).into_datafusion()));
+        assert!(!is_ballistas(&DataFusionError::Execution("bad row".into())));
     }
 }

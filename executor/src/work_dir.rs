@@ -1,11 +1,15 @@
 //! The executor's folder. In: its path. Out: a folder of this process alone, empty at the start, where old shuffle files go.
 
+use crate::drain::{client, status};
+use ballista_core::serde::protobuf::job_status::Status;
 use ballista_executor::executor_process::satisfy_dir_ttl;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How often files of failed jobs are looked for.
+const ASK_EVERY: Duration = Duration::from_secs(3);
 /// How often old shuffle files are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 
@@ -52,8 +56,26 @@ impl WorkDir {
 
     /// The jobs that have files here.
     pub(crate) fn jobs(&self) -> Vec<String> {
-        let names = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        names.filter_map(|e| e.file_name().into_string().ok()).filter(|n| crate::flight::is_job_id(n)).collect()
+        jobs_in(&self.path)
+    }
+
+    /// Removes files of jobs that failed or were cancelled. The scheduler asks for it once, while tasks that are being
+    /// stopped still write: what they leave would hold the disk for `ttl` of [`WorkDir::keep_tidy`]. Runs for ever.
+    pub(crate) async fn drop_failed(path: PathBuf, scheduler: String) {
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            let jobs = jobs_in(&path);
+            if jobs.is_empty() {
+                continue;
+            }
+            let Some(mut client) = client(&scheduler).await else { continue };
+            for job in jobs {
+                if matches!(status(&mut client, job.clone()).await, Some(Status::Failed(_))) {
+                    tracing::info!(job, "removed shuffle files of a failed job");
+                    let _ = tokio::fs::remove_dir_all(path.join(job)).await;
+                }
+            }
+        }
     }
 
     /// Removes files of jobs that nothing changed for `ttl`: a scheduler that died never asks for it. Runs for ever.
@@ -71,6 +93,11 @@ impl WorkDir {
             }
         }
     }
+}
+
+fn jobs_in(path: &Path) -> Vec<String> {
+    let names = fs::read_dir(path).into_iter().flatten().flatten();
+    names.filter_map(|e| e.file_name().into_string().ok()).filter(|n| crate::flight::is_job_id(n)).collect()
 }
 
 #[cfg(test)]

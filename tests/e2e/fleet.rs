@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The services, built from the same sources as this test binary.
+pub(crate) const SCHEDULER: &str = env!("CARGO_BIN_EXE_lakecast-scheduler-under-test");
+pub(crate) const EXECUTOR: &str = env!("CARGO_BIN_EXE_lakecast-executor-under-test");
+
 /// How often something is tried in CI, and in the full set (`LAKECAST_FULL=1`).
 pub(crate) fn times(in_ci: u32, in_full: u32) -> u32 {
     if std::env::var_os("LAKECAST_FULL").is_some() { in_full } else { in_ci }
@@ -84,7 +88,12 @@ impl Process {
         }
     }
 
-    /// A metric of it, all labels together unless the name has them.
+    /// Status code and answer of `GET path` on the port of its probes.
+    pub(crate) fn probed(&self, path: &str) -> Option<(u16, String)> {
+        probe(self.health, path)
+    }
+
+    /// A metric of it, all labels together.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let (_, text) = probe(self.health, "/metrics").unwrap();
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
@@ -111,15 +120,20 @@ impl Drop for Process {
 
 /// Status code and answer of `GET path`, if somebody answers.
 pub(crate) fn probe(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    ask(address, "GET", path)
+}
+
+/// Status code and answer of a request without a body, if somebody answers.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some((answer.split(' ').nth(1)?.parse().ok()?, answer))
 }
 
-fn free_ports(n: usize) -> Vec<u16> {
+pub(crate) fn free_ports(n: usize) -> Vec<u16> {
     let held: Vec<_> = (0..n).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     held.iter().map(|l| l.local_addr().unwrap().port()).collect()
 }
@@ -131,13 +145,15 @@ pub(crate) struct Options<'a> {
     pub(crate) vcores: usize,
     /// More flags of the executors.
     pub(crate) flags: Vec<String>,
+    /// Flags of every process.
+    pub(crate) common: Vec<String>,
     /// Where the lake is; `None`: on the local disk.
     pub(crate) server: Option<&'a Server>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { executors: 3, vcores: 1, flags: vec![], server: None }
+        Self { executors: 3, vcores: 1, flags: vec![], common: vec!["--allow-local".into()], server: None }
     }
 }
 
@@ -165,6 +181,7 @@ impl Fleet {
         let dir = tempfile::tempdir().unwrap();
         let ports = free_ports(2 + 3 * options.executors);
         let environment = options.server.map(Server::environment).unwrap_or_default();
+        let with_common = |flags: Vec<String>| [flags, options.common.clone()].concat();
         let program = |name: &str, binary: &'static str, flags: Vec<String>| {
             let (placed, host) = place(name, Command::new(binary));
             let (placed, environment) = (template(&placed), environment.clone());
@@ -176,17 +193,15 @@ impl Fleet {
             };
             (Box::new(command) as Box<dyn Fn() -> Command>, host)
         };
-        let (command, host) =
-            program("scheduler", env!("CARGO_BIN_EXE_lakecast-scheduler-under-test"), scheduler_flags(&ports));
+        let (command, host) = program("scheduler", SCHEDULER, with_common(scheduler_flags(&ports)));
         let (address, health) = ((host, ports[0]).into(), (host, ports[1]).into());
         let mut scheduler = Process { command, log: dir.path().join("scheduler.log"), child: None, health };
         scheduler.start();
         let mut executors = vec![];
         for (i, own) in ports[2..].chunks(3).enumerate() {
-            let mut flags = executor_flags(address, own, &dir.path().join(format!("executor-{i}")), options.vcores);
-            flags.extend(options.flags.clone());
-            let (command, host) =
-                program(&format!("executor-{i}"), env!("CARGO_BIN_EXE_lakecast-executor-under-test"), flags);
+            let flags = executor_flags(address, own, &dir.path().join(format!("executor-{i}")), options.vcores);
+            let flags = with_common([flags, options.flags.clone()].concat());
+            let (command, host) = program(&format!("executor-{i}"), EXECUTOR, flags);
             let log = dir.path().join(format!("executor-{i}.log"));
             let mut executor = Process { command, log, child: None, health: (host, own[2]).into() };
             executor.start();
@@ -224,7 +239,6 @@ fn scheduler_flags(ports: &[u16]) -> Vec<String> {
     vec![
         format!("--bind={{host}}:{}", ports[0]),
         format!("--health={{host}}:{}", ports[1]),
-        "--allow-local".into(),
         format!("--executor-timeout-seconds={seconds}"),
         "--expire-seconds=1".into(),
         format!("--termination-grace-seconds={}", GRACE.as_secs() + 1),
@@ -243,7 +257,6 @@ fn executor_flags(scheduler: SocketAddr, own: &[u16], work_dir: &Path, vcores: u
         format!("--health={{host}}:{}", own[2]),
         format!("--work-dir={}", work_dir.display()),
         format!("--vcores={vcores}"),
-        "--allow-local".into(),
         "--heartbeat-seconds=1".into(),
         format!("--grace-seconds={}", GRACE.as_secs()),
     ]

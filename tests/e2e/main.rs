@@ -18,6 +18,8 @@ mod fault_proxy;
 mod fleet;
 /// Executors, scheduler and controllers die, freeze and end at any moment.
 mod fleet_faults;
+/// What a fleet refuses, what it never tells, and how it says what is wrong.
+mod fleet_safety;
 /// Many files, a giant key, a partition that kills its executors.
 mod fleet_wide;
 /// Itemsets and rules equal the reference answers of the shared sets.

@@ -13,10 +13,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-const BUCKET: &str = "lake";
+pub(crate) const BUCKET: &str = "lake";
 const KEY: &str = "testkey";
 /// Looked for in everything that is written.
-const SECRET: &str = "canary-3f9b1c7e-secret";
+pub(crate) const SECRET: &str = "canary-3f9b1c7e-secret";
 
 /// The server. Its script ends when its standard input closes, and so at the latest with this process.
 pub(crate) struct Server {
@@ -86,6 +86,23 @@ impl Server {
         .to_vec()
     }
 
+    /// Key and secret of another user, whom no bucket allows anything.
+    pub(crate) fn guest(&self) -> [&'static str; 2] {
+        let made = Command::new("radosgw-admin")
+            .args(["-n", "client.rgw", "--admin-socket=", "user", "create", "--uid=guest", "--display-name=guest"])
+            .args(["--access-key=guestkey", "--secret-key=canary-of-a-guest"])
+            .env("CEPH_CONF", self.dir().join("ceph.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.unwrap().success(), "radosgw-admin made no user");
+        ["guestkey", "canary-of-a-guest"]
+    }
+
+    fn dir(&self) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("lakecast-s3-{}", self.address.port()))
+    }
+
     pub(crate) fn store(&self) -> AmazonS3 {
         AmazonS3Builder::new()
             .with_bucket_name(BUCKET)
@@ -98,7 +115,7 @@ impl Server {
     }
 }
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
@@ -176,7 +193,7 @@ impl<'a> Lakes<'a> {
         ["forecast", "rules"].map(|table| digest(&read_table(&self.dir.path().join(table))))
     }
 
-    fn keys(&self, below: &str) -> Vec<Key> {
+    pub(crate) fn keys(&self, below: &str) -> Vec<Key> {
         let prefix = Key::from(format!("{}{below}", self.prefix));
         let found = wait(self.server.store().list(Some(&prefix)).try_collect::<Vec<_>>()).unwrap();
         found.into_iter().map(|object| object.location).collect()

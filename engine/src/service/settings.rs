@@ -13,7 +13,7 @@ use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Command, Parser};
 
-use super::logs::LogFormat;
+use super::logs::{LogFormat, parse_filter};
 use crate::store::{StoreError, StorePolicy, Stores};
 use file::{Entry, Flag};
 
@@ -31,16 +31,26 @@ pub struct Common {
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `warn,lakecast_engine=debug`
     #[arg(long, value_name = "FILTER", default_value = "warn,lakecast=info", env = "LAKECAST_LOG")]
+    #[arg(value_parser = filter)]
     #[arg(help_heading = "Logging")]
     pub log_level: String,
     /// The only folders and buckets that may be read and written, as s3://lake/; may be repeated; default: every bucket
     #[arg(long = "allow", value_name = "LOCATION", env = "LAKECAST_ALLOW", value_delimiter = ',')]
+    #[arg(value_parser = location)]
     #[arg(help_heading = "Object stores")]
     pub allow: Vec<String>,
     /// Allow every local path; default: none but those that --allow lists, since a fleet's machines share no disk
     #[arg(long, env = "LAKECAST_ALLOW_LOCAL", value_parser = BoolishValueParser::new())]
     #[arg(help_heading = "Object stores")]
     pub allow_local: bool,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    parse_filter(text).map(|_| text.to_string())
+}
+
+fn location(text: &str) -> Result<String, String> {
+    StorePolicy::parse(&[text], false).map(|_| text.to_string()).map_err(|e| e.to_string())
 }
 
 impl Common {
