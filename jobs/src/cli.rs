@@ -41,7 +41,8 @@ pub struct Global {
     #[arg(help_heading = "Logging")]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `warn,lakecast_jobs=debug`
-    #[arg(long, global = true, value_name = "FILTER", default_value = "warn,lakecast=info", env = "LAKECAST_LOG")]
+    #[arg(long, global = true, value_name = "FILTER", default_value = "warn,ballista_core=off,lakecast=info")]
+    #[arg(env = "LAKECAST_LOG")]
     #[arg(help_heading = "Logging")]
     pub log_level: String,
     /// The only folders and buckets that may be read and written, as s3://lake/ or data/; default: every one

@@ -83,7 +83,7 @@ fn config(settings: &Settings) -> Result<SchedulerConfig, Failed> {
     Ok(SchedulerConfig {
         bind_host: settings.bind.ip().to_string(),
         bind_port: settings.bind.port(),
-        external_host: settings.host.clone().unwrap_or_else(|| settings.bind.ip().to_string()),
+        external_host: settings.reached_by()?,
         scheduling_policy: TaskSchedulingPolicy::PushStaged,
         // Tasks of one job go to all executors, so that a small job is not packed on the first.
         task_distribution: TaskDistributionPolicy::RoundRobin,

@@ -1,10 +1,10 @@
 //! What the scheduler answers on its port. In: requests of clients, executors and people. Out: Ballista's gRPC service,
-//! progress of jobs, and the harmless part of Ballista's REST interface.
+//! progress of jobs, and the part of Ballista's REST interface that reads and shows no settings.
 
 use crate::cluster::Server;
 use crate::progress::Progress;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -39,18 +39,21 @@ pub(crate) fn router(server: Server, progress: Progress, draining: Draining) -> 
     get_routes(Arc::new(server)).layer(from_fn(harmless)).merge(progress).merge(grpc)
 }
 
-/// Ballista's REST without the settings of sessions, the link to a page on another host, and the drawing of plans.
+/// Ballista's REST without the settings of sessions, the link to a page on another host, the drawing of plans, and whatever
+/// changes something.
 async fn harmless(request: Request, next: Next) -> Response {
     let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
-    let allowed = matches!(
-        path.as_slice(),
-        ["api", "state" | "version" | "executors" | "jobs"]
-            | ["api", "executor" | "job", _]
-            | ["api", "job", _, "stages"]
-    );
+    let allowed = request.method() == Method::GET
+        && matches!(
+            path.as_slice(),
+            ["api", "state" | "version" | "executors" | "jobs"]
+                | ["api", "executor" | "job", _]
+                | ["api", "job", _, "stages"]
+        );
     match allowed {
         true => next.run(request).await,
-        false => (StatusCode::NOT_FOUND, "not served: sessions and plans are nobody's business\n").into_response(),
+        false => (StatusCode::NOT_FOUND, "not served: settings of sessions, drawings of plans, changes of jobs\n")
+            .into_response(),
     }
 }
 

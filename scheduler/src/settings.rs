@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 #[derive(Debug, Parser)]
 #[command(name = "lakecast-scheduler", version)]
 #[command(after_help = "Example:
-  lakecast-scheduler --bind 0.0.0.0:50050 --health 0.0.0.0:50080 --allow s3://lake/")]
+  lakecast-scheduler --bind 0.0.0.0:50050 --host scheduler --health 0.0.0.0:50080 --allow s3://lake/")]
 pub(crate) struct Settings {
     /// Address for clients and executors (gRPC, and progress of jobs over HTTP)
     #[arg(long, value_name = "IP:PORT", env = "LAKECAST_SCHEDULER_BIND", default_value = "127.0.0.1:50050")]
     pub(crate) bind: SocketAddr,
-    /// Name or address by which executors reach it [default: the address that it binds]
+    /// Name or address by which executors reach it; needed where --bind is 0.0.0.0 [default: the address that it binds]
     #[arg(long, value_name = "HOST", env = "LAKECAST_SCHEDULER_HOST")]
     pub(crate) host: Option<String>,
     /// Address of /healthz, /readyz (200 while enough executors are there) and /metrics
@@ -56,4 +56,31 @@ pub(crate) struct Settings {
     /// What all services take.
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+impl Settings {
+    /// The name that executors are told. Errors: there is none that they could reach.
+    pub(crate) fn reached_by(&self) -> Result<String, String> {
+        match &self.host {
+            Some(host) => Ok(host.clone()),
+            None if self.bind.ip().is_unspecified() => Err(format!(
+                "--host is needed: executors report to the scheduler by its name, and --bind names no address of it: bind={}",
+                self.bind
+            )),
+            None => Ok(self.bind.ip().to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executors_are_never_told_an_address_that_is_none() {
+        let of = |args: &[&str]| Settings::parse_from(["s"].iter().chain(args)).reached_by();
+        assert_eq!(of(&["--bind", "10.0.0.1:1"]).unwrap(), "10.0.0.1");
+        assert_eq!(of(&["--bind", "0.0.0.0:1", "--host", "scheduler"]).unwrap(), "scheduler");
+        assert!(of(&["--bind", "0.0.0.0:1"]).unwrap_err().contains("--host is needed"));
+    }
 }

@@ -183,23 +183,24 @@ struct Task {
 
 impl Task {
     async fn run(&self) -> Result<Checkpoint> {
-        let number = self.number as u64;
-        if let Some(found) = Checkpoint::find(&self.store, &self.table, &self.spec.checkpoint_key, number).await? {
+        let (table, key) = (&self.table, &self.spec.checkpoint_key);
+        // Together, for every wait on the store is felt in each partition.
+        let enter = async {
+            match &self.fleet {
+                Some(task) => {
+                    let entered = Underway::enter(Arc::clone(&self.store), table, key, self.number, &task.executor_id);
+                    entered.await.map(Some)
+                }
+                None => Ok(None),
+            }
+        };
+        let find = Checkpoint::find(&self.store, table, key, self.number as u64);
+        let (found, _underway) = tokio::try_join!(find, enter)?;
+        if let Some(found) = found {
             self.decline()?;
             return Ok(found);
         }
-        let underway = match &self.fleet {
-            Some(task) => {
-                let (table, key) = (&self.table, &self.spec.checkpoint_key);
-                Some(Underway::enter(Arc::clone(&self.store), table, key, self.number, &task.executor_id).await?)
-            }
-            None => None,
-        };
-        let done = self.compute().await;
-        if let Some(underway) = underway {
-            underway.leave().await;
-        }
-        done
+        self.compute().await
     }
 
     async fn compute(&self) -> Result<Checkpoint> {
@@ -217,6 +218,8 @@ impl Task {
             Ok(written) => written,
             Err(e) => {
                 writer.abort().await;
+                // Best effort: a file that no commit names is invisible, and VACUUM removes it.
+                let _ = self.store.delete(&path).await;
                 return Err(e);
             }
         };
@@ -238,10 +241,6 @@ impl Task {
 
     /// Lets the store decide which attempt wins, and removes the file of one that does not.
     async fn register(&self, mine: Checkpoint, path: &Path) -> Result<Checkpoint> {
-        if ledger::is_buried(&self.store, &self.table, &self.spec).await? {
-            let _ = self.store.delete(path).await;
-            return Err(exec_datafusion_err!("the attempt was given up: attempt={}", self.spec.attempt));
-        }
         match mine.register(&self.store, &self.table, &self.spec.checkpoint_key).await? {
             None => Ok(mine),
             Some(winner) if winner.path == mine.path => Ok(mine),
@@ -271,10 +270,17 @@ impl Task {
             self.baseline.record_output(batch.num_rows());
             writer.write(&batch).await?;
         }
-        writer.finish().await.map_err(|e| match e {
+        let told = |e| match e {
             DataFusionError::External(cause) => exec_datafusion_err!("cannot write {}: {cause}", self.spec.table_url),
             other => other,
-        })
+        };
+        writer.close().await.map_err(told)?;
+        let buried = ledger::is_buried(&self.store, &self.table, &self.spec);
+        let (written, buried) = tokio::try_join!(writer.written(), buried)?;
+        match buried {
+            true => Err(exec_datafusion_err!("the attempt was given up: attempt={}", self.spec.attempt)),
+            false => Ok(written),
+        }
     }
 
     /// Groups counted by the group functions that run in this partition, down to the next shuffle.

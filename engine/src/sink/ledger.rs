@@ -29,7 +29,7 @@ fn buried_path(table: &Path, key: &str, attempt: &str) -> Path {
     checkpoint_dir(table, key).join("given-up").join(attempt)
 }
 
-/// The entry of a partition under way; removed when it is left or dropped.
+/// The entry of a partition under way; removed when it is dropped, however the task ends.
 pub(super) struct Underway {
     entry: Option<(Arc<dyn ObjectStore>, Path)>,
 }
@@ -47,17 +47,11 @@ impl Underway {
         store.put(&path, PutPayload::new()).await?;
         Ok(Self { entry: Some((store, path)) })
     }
-
-    /// Notes that the task ended, well or badly. Best effort: an entry that stays counts against the partition.
-    pub(super) async fn leave(mut self) {
-        if let Some((store, path)) = self.entry.take() {
-            let _ = store.delete(&path).await;
-        }
-    }
 }
 
 impl Drop for Underway {
-    /// A task that is cancelled is dropped between two polls, and what it noted must go nevertheless.
+    /// In the background: a task that is cancelled is dropped between two polls, and one that is done need not wait. Best
+    /// effort; an entry of a finished partition says nothing.
     fn drop(&mut self) {
         if let (Some((store, path)), Ok(runtime)) = (self.entry.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
@@ -119,7 +113,6 @@ mod tests {
     async fn an_entry_stays_only_when_its_process_dies() {
         let (store, table): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), Path::from("t"));
         let enter = |partition| Underway::enter(Arc::clone(&store), &table, "k", partition, "lakecast-1-e");
-        enter(3).await.unwrap().leave().await;
         drop(enter(4).await.unwrap());
         std::mem::forget(enter(5).await.unwrap());
         tokio::task::yield_now().await;

@@ -21,6 +21,7 @@ pub(super) struct FileWriter {
     path: Path,
     schema: SchemaRef,
     writer: Option<AsyncArrowWriter<BufWriter>>,
+    closed: bool,
     status_column: Option<usize>,
     pub(super) rows: u64,
     pub(super) rows_by_status: BTreeMap<String, u64>,
@@ -30,7 +31,16 @@ impl FileWriter {
     pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef) -> Self {
         let status_column =
             schema.fields().iter().position(|f| f.name() == "status" && *f.data_type() == DataType::Utf8);
-        Self { store, path, schema, writer: None, status_column, rows: 0, rows_by_status: BTreeMap::new() }
+        Self {
+            store,
+            path,
+            schema,
+            writer: None,
+            closed: false,
+            status_column,
+            rows: 0,
+            rows_by_status: BTreeMap::new(),
+        }
     }
 
     /// Takes one batch. The file is opened by the first row, so that an empty partition leaves none.
@@ -75,10 +85,20 @@ impl FileWriter {
         }
     }
 
-    /// Completes the file; `None` if no row came. Errors: the store; the file is then not there.
-    pub(super) async fn finish(&mut self) -> Result<Option<(u64, Option<String>)>> {
-        let Some(mut writer) = self.writer.take() else { return Ok(None) };
-        writer.finish().await?;
+    /// Completes the file, if a row came. Errors: the store; the file is then not there.
+    pub(super) async fn close(&mut self) -> Result<()> {
+        if let Some(mut writer) = self.writer.take() {
+            writer.finish().await?;
+            self.closed = true;
+        }
+        Ok(())
+    }
+
+    /// Size in bytes and tag of the completed file; `None` if no row came. Errors: the store.
+    pub(super) async fn written(&mut self) -> Result<Option<(u64, Option<String>)>> {
+        if !self.closed {
+            return Ok(None);
+        }
         let head = self.store.head(&self.path).await?;
         Ok(Some((head.size, head.e_tag)))
     }

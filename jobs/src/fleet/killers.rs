@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::execute_stream_partitioned;
 use futures::{FutureExt, StreamExt};
 use lakecast_engine::group_map::GroupMapNode;
-use lakecast_engine::sink::{Leftover, leftovers};
+use lakecast_engine::sink::{Checkpoint, Leftover, leftovers};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,9 @@ pub(super) async fn check(planned: &Planned<'_>, place: &str, fleet: &Fleet, tab
         // A scheduler that was just started knows nobody yet.
         return Ok(());
     }
+    let Ok(finished) = Checkpoint::all(&planned.target.store, table, key).await else { return Ok(()) };
+    let finished: BTreeSet<_> = finished.iter().map(|c| c.partition as usize).collect();
+    let left: Vec<_> = left.into_iter().filter(|l| !finished.contains(&l.partition)).collect();
     let killers = killers(&left, &alive.executors);
     if killers.is_empty() {
         return Ok(());

@@ -40,6 +40,7 @@ pub(crate) async fn stage(
     let before: BTreeSet<u64> = run.finished().await?.iter().map(|c| c.partition).collect();
     means.counters.partitions_resumed.fetch_add(before.len() as u64, Relaxed);
     let mut checkpoints = run.until_done().await?;
+    means.counters.partitions_done.store(run.base.partitions + u64::from(planned.partitions), Relaxed);
     for c in &mut checkpoints {
         c.found = before.contains(&c.partition);
     }
