@@ -157,7 +157,7 @@ fn config(
         override_config_producer: Some(Arc::new(move || session_config(&cancel))),
         override_logical_codec: Some(Arc::new(LogicalCodec::new(functions.clone()))),
         override_physical_codec: Some(Arc::new(PhysicalCodec::new(functions))),
-        override_create_grpc_client_endpoint: Some(fleet::connections()),
+        override_create_grpc_client_endpoint: Some(fleet::reports()),
         override_arrow_flight_service: Some(Arc::new(move |dir, address, shutdown, config| {
             let mut over = until_over.clone();
             let until = async move {

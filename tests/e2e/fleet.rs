@@ -149,11 +149,30 @@ pub(crate) struct Options<'a> {
     pub(crate) common: Vec<String>,
     /// Where the lake is; `None`: on the local disk.
     pub(crate) server: Option<&'a Server>,
+    /// How long the scheduler waits for a sign of life of an executor.
+    pub(crate) executor_timeout: Duration,
+    /// Another way by which executors reach the scheduler.
+    pub(crate) detour: Option<Detour<'a>>,
+}
+
+/// An address for the scheduler's port, and what opens it before executors start: from there to the scheduler's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Detour<'a> {
+    pub(crate) at: Ipv4Addr,
+    pub(crate) open: &'a dyn Fn(SocketAddr, SocketAddr),
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { executors: 3, vcores: 1, flags: vec![], common: vec!["--allow-local".into()], server: None }
+        Self {
+            executors: 3,
+            vcores: 1,
+            flags: vec![],
+            common: vec!["--allow-local".into()],
+            server: None,
+            executor_timeout: EXECUTOR_TIMEOUT,
+            detour: None,
+        }
     }
 }
 
@@ -193,13 +212,21 @@ impl Fleet {
             };
             (Box::new(command) as Box<dyn Fn() -> Command>, host)
         };
-        let (command, host) = program("scheduler", SCHEDULER, with_common(scheduler_flags(&ports)));
+        let (command, host) = program("scheduler", SCHEDULER, {
+            let mut flags = with_common(scheduler_flags(&ports, options.executor_timeout));
+            flags.extend(options.detour.map(|detour| format!("--host={}", detour.at)));
+            flags
+        });
         let (address, health) = ((host, ports[0]).into(), (host, ports[1]).into());
         let mut scheduler = Process { command, log: dir.path().join("scheduler.log"), child: None, health };
         scheduler.start();
+        let seen_at = options.detour.map_or(address, |detour| (detour.at, ports[0]).into());
+        if let Some(detour) = options.detour {
+            (detour.open)(seen_at, address);
+        }
         let mut executors = vec![];
         for (i, own) in ports[2..].chunks(3).enumerate() {
-            let flags = executor_flags(address, own, &dir.path().join(format!("executor-{i}")), options.vcores);
+            let flags = executor_flags(seen_at, own, &dir.path().join(format!("executor-{i}")), options.vcores);
             let flags = with_common([flags, options.flags.clone()].concat());
             let (command, host) = program(&format!("executor-{i}"), EXECUTOR, flags);
             let log = dir.path().join(format!("executor-{i}.log"));
@@ -234,8 +261,8 @@ fn template(command: &Command) -> Vec<std::ffi::OsString> {
     std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect()
 }
 
-fn scheduler_flags(ports: &[u16]) -> Vec<String> {
-    let seconds = EXECUTOR_TIMEOUT.as_secs();
+fn scheduler_flags(ports: &[u16], executor_timeout: Duration) -> Vec<String> {
+    let seconds = executor_timeout.as_secs();
     vec![
         format!("--bind={{host}}:{}", ports[0]),
         format!("--health={{host}}:{}", ports[1]),

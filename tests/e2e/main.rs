@@ -18,6 +18,12 @@ mod fault_proxy;
 mod fleet;
 /// Executors, scheduler and controllers die, freeze and end at any moment.
 mod fleet_faults;
+/// A message between the processes of a fleet is lost.
+mod fleet_messages;
+/// Links between the hosts of a fleet are cut and heal.
+mod fleet_network;
+/// A store that answers badly, or not at all for a while, under a fleet.
+mod fleet_noise;
 /// What a fleet refuses, what it never tells, and how it says what is wrong.
 mod fleet_safety;
 /// Many files, a giant key, a partition that kills its executors.

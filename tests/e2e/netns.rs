@@ -4,7 +4,7 @@
 //! Linux, and `ip`, which is installed where Debian lacks it.
 
 use crate::support::skip;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -114,6 +114,13 @@ impl Network {
         self.both_ways(a, b, |at, address| format!("neighbour delete {address} {at}"));
     }
 
+    /// Whether a program on a host can connect to `address` within half a second.
+    pub(crate) fn reaches(&self, host: &str, address: SocketAddr) -> bool {
+        let mut connect = Command::new("timeout");
+        connect.args(["0.5", "bash", "-c", &format!("exec 3<>/dev/tcp/{}/{}", address.ip(), address.port())]);
+        self.inside(host, &connect).stderr(Stdio::null()).status().unwrap().success()
+    }
+
     fn both_ways(&self, a: &str, b: &str, what: impl Fn(&str, Ipv4Addr) -> String) {
         for (here, there) in [(a, b), (b, a)] {
             let there = self.address(there);
@@ -138,6 +145,7 @@ fn claim() -> Result<u8, String> {
     for number in 0..=255 {
         match ip(&format!("link add lc77-{number} type bridge")) {
             Ok(_) => {
+                remove_ports(number);
                 let ready = ip(&format!("link set lc77-{number} alias {} up", std::process::id()))
                     .and_then(|_| ip(&format!("address add 10.77.{number}.1/24 dev lc77-{number}")));
                 return ready.map(|_| number).inspect_err(|_| remove(number));
@@ -161,7 +169,22 @@ fn remove_orphans() {
     }
 }
 
-/// Processes, namespaces, bridge. A veth goes with its namespace, though a moment later.
+/// A port goes with its namespace, though only when the last of its connections did: so it is removed by name.
+fn remove_ports(number: u8) {
+    let ports = || {
+        let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        let names = links.map(|link| link.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(&format!("lc77-{number}."))).collect::<Vec<_>>()
+    };
+    let started = Instant::now();
+    while !ports().is_empty() && started.elapsed() < Duration::from_secs(5) {
+        for port in ports() {
+            let _ = ip(&format!("link delete {port}"));
+        }
+    }
+}
+
+/// Processes, namespaces, ports, bridge.
 fn remove(number: u8) {
     let prefix = format!("lc77-{number}-");
     for line in ip("netns list").unwrap_or_default().lines() {
@@ -172,14 +195,7 @@ fn remove(number: u8) {
         }
         let _ = ip(&format!("netns delete {name}"));
     }
-    let gone = || {
-        let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-        !links.map(|link| link.file_name()).any(|name| name.to_string_lossy().starts_with(&format!("lc77-{number}.")))
-    };
-    let started = Instant::now();
-    while !gone() && started.elapsed() < Duration::from_secs(5) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    remove_ports(number);
     let _ = ip(&format!("link delete lc77-{number}"));
 }
 
@@ -189,7 +205,7 @@ mod tests {
     use crate::fault_proxy::{FaultProxy, Faults};
     use crate::s3::{Lakes, Server, server};
     use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream};
     use std::process::Child;
 
     /// Connects within a second, then answers every line of standard input with what the other side says within a second.

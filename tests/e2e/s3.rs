@@ -144,9 +144,14 @@ outputs:
 
 impl<'a> Lakes<'a> {
     pub(crate) fn new(server: &'a Server, prefix: &'static str) -> Self {
+        Self::of_size(server, prefix, 400, 150)
+    }
+
+    pub(crate) fn of_size(server: &'a Server, prefix: &'static str, skus: u32, days: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let market = dir.path().join("market");
-        ok(lakecast(["generate", "--skus", "400", "--days", "150", "--baskets", "3000", "--seed", "9", "--out"])
+        let (skus, days) = (skus.to_string(), days.to_string());
+        ok(lakecast(["generate", "--skus", &skus, "--days", &days, "--baskets", "3000", "--seed", "9", "--out"])
             .arg(&market));
         fs::write(dir.path().join("nightly.yaml"), JOB).unwrap();
         let lakes = Self { server, dir, prefix };

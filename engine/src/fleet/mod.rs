@@ -38,6 +38,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a connection is asked whether its other end still lives, and how long the answer may take.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a report to the scheduler may take until it counts as lost.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A new name for an executor. It carries the version, by which the scheduler refuses others, and is never used twice, so
 /// that a restarted process is another executor.
@@ -61,6 +63,17 @@ pub fn connections() -> EndpointOverrideFn {
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true))
+    })
+}
+
+/// Time limits of the connections by which executors report to the scheduler. Ballista sends the end of a task once, and must
+/// not send it twice. So a report outlasts a scheduler's usual patience with a silent executor (--executor-timeout-seconds):
+/// when the network is back in time it arrives, else the executor is given up and its jobs are submitted again.
+pub fn reports() -> EndpointOverrideFn {
+    let connections = connections();
+    Arc::new(move |endpoint| {
+        let endpoint = connections(endpoint)?;
+        Ok(endpoint.timeout(REPORT_TIMEOUT).keep_alive_timeout(REPORT_TIMEOUT - PING_EVERY))
     })
 }
 

@@ -14,8 +14,6 @@ const ASK_FIRST: Duration = Duration::from_millis(40);
 const ASK_LATER: Duration = Duration::from_millis(400);
 /// How often progress is asked.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
-/// How long a scheduler may be away before the job counts as lost: a restarted one has forgotten it.
-const AWAY_MAX: Duration = Duration::from_secs(20);
 
 /// How one submission ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +22,14 @@ pub(super) enum Ended {
     Well,
     /// Another submission may do better; why this one ended.
     Lost(String),
-    /// The scheduler is gone, and the submission with it.
+    /// The scheduler was started anew, and the submission is gone with the old one.
     Gone(String),
     /// Another submission ends the same way.
     Failed(String),
     /// The user stopped it.
     Stopped,
-    /// The time is up.
-    Late,
+    /// The time is up; what was last known.
+    Late(String),
 }
 
 /// What stood on the counters before this output, which the job's own numbers are added to.
@@ -73,30 +71,18 @@ impl Base {
 }
 
 /// Follows `job_id` until it ends, is stopped, stalls or is late. A job that is left before its end is cancelled.
+///
+/// A scheduler that does not answer is asked until it does: a job goes on without being asked for, and one that was started
+/// anew says that it does not know it.
 pub(super) async fn follow(fleet: &Fleet, job_id: &str, late_at: Instant, base: Base, means: &Means) -> Ended {
     let mut watch = Watch { ticks: 0, moved: Instant::now(), asked: None, away: None };
-    let started = Instant::now();
-    let ended = loop {
-        if means.cancel.is_cancelled() {
-            break Ended::Stopped;
+    let ended = tokio::select! {
+        biased;
+        () = means.cancel.cancelled() => Ended::Stopped,
+        ended = watch.until_ended(fleet, job_id, base, means) => return ended,
+        () = tokio::time::sleep_until(late_at.into()) => {
+            Ended::Late(watch.away.take().unwrap_or_else(|| "the job was still running".into()))
         }
-        if Instant::now() >= late_at {
-            break Ended::Late;
-        }
-        let state = fleet.scheduler.state(job_id).await;
-        if let Some(ended) = watch.ended(state) {
-            if ended == Ended::Well {
-                watch.progress(fleet, job_id, base, means).await;
-            }
-            return ended;
-        }
-        if watch.asked.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
-            watch.progress(fleet, job_id, base, means).await;
-        }
-        if watch.moved.elapsed() >= fleet.stall {
-            break Ended::Lost(format!("no task began or ended for {} s", fleet.stall.as_secs()));
-        }
-        tokio::time::sleep(if started.elapsed() < Duration::from_secs(2) { ASK_FIRST } else { ASK_LATER }).await;
     };
     fleet.scheduler.cancel(job_id).await;
     ended
@@ -108,11 +94,32 @@ struct Watch {
     moved: Instant,
     /// When progress was last asked.
     asked: Option<Instant>,
-    /// Since when the scheduler is away.
-    away: Option<Instant>,
+    /// Why the scheduler does not answer, if it does not.
+    away: Option<String>,
 }
 
 impl Watch {
+    async fn until_ended(&mut self, fleet: &Fleet, job_id: &str, base: Base, means: &Means) -> Ended {
+        let started = Instant::now();
+        loop {
+            let state = fleet.scheduler.state(job_id).await;
+            if let Some(ended) = self.ended(state) {
+                if ended == Ended::Well {
+                    self.progress(fleet, job_id, base, means).await;
+                }
+                return ended;
+            }
+            if self.away.is_none() && self.asked.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
+                self.progress(fleet, job_id, base, means).await;
+            }
+            if self.moved.elapsed() >= fleet.stall {
+                fleet.scheduler.cancel(job_id).await;
+                return Ended::Lost(format!("no task began or ended for {} s", fleet.stall.as_secs()));
+            }
+            tokio::time::sleep(if started.elapsed() < Duration::from_secs(2) { ASK_FIRST } else { ASK_LATER }).await;
+        }
+    }
+
     fn ended(&mut self, state: Result<State, Trouble>) -> Option<Ended> {
         match state {
             Ok(State::Running) => {
@@ -124,8 +131,13 @@ impl Watch {
             Ok(State::Forgotten) => Some(Ended::Gone("the scheduler was started anew".into())),
             Err(Trouble::Refused(why)) => Some(Ended::Failed(why)),
             Err(Trouble::Away(why)) => {
-                let since = *self.away.get_or_insert_with(Instant::now);
-                (since.elapsed() >= AWAY_MAX).then(|| Ended::Gone(format!("the scheduler is away: {why}")))
+                let why = format!("the scheduler is away: {why}");
+                if self.away.is_none() {
+                    tracing::warn!("asking again, the job may go on meanwhile: {why}");
+                }
+                // Nobody knows whether something moves.
+                (self.away, self.moved) = (Some(why), Instant::now());
+                None
             }
         }
     }
@@ -155,6 +167,18 @@ fn of_failure(text: &str) -> Ended {
 mod tests {
     use super::*;
     use lakecast_engine::fault::tell;
+
+    #[test]
+    fn a_scheduler_that_is_away_is_asked_again_and_does_not_count_as_a_stall() {
+        let long_ago = Instant::now() - Duration::from_secs(3_600);
+        let mut watch = Watch { ticks: 0, moved: long_ago, asked: None, away: None };
+        assert_eq!(watch.ended(Err(Trouble::Away("no route".into()))), None);
+        assert_eq!(watch.away.as_deref(), Some("the scheduler is away: no route"));
+        assert!(watch.moved.elapsed() < Duration::from_secs(60));
+        assert_eq!(watch.ended(Ok(State::Running)), None);
+        assert_eq!(watch.away, None);
+        assert!(matches!(watch.ended(Ok(State::Forgotten)), Some(Ended::Gone(_))));
+    }
 
     #[test]
     fn only_what_may_change_is_submitted_again() {

@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 /// How long an answer about progress may take.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end of a job is asked for.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The scheduler at an address. Cheap to clone; every clone shares the connection.
 #[derive(Clone)]
@@ -119,10 +121,14 @@ impl Scheduler {
             .map_err(|e| Trouble::Refused(format!("not a lakecast scheduler: {e}: {}", self.url)))
     }
 
-    /// Ends a job. Best effort: a scheduler that cannot be reached has lost it anyway.
+    /// Ends a job. Best effort: what a scheduler that cannot be reached goes on with finishes partitions, and no run waits.
     pub(crate) async fn cancel(&self, job_id: &str) {
-        if let Err(e) = self.grpc.clone().cancel_job(CancelJobParams { job_id: job_id.to_string() }).await {
-            tracing::debug!(job = job_id, "not cancelled: {e}");
+        let mut grpc = self.grpc.clone();
+        let cancelled = grpc.cancel_job(CancelJobParams { job_id: job_id.to_string() });
+        match tokio::time::timeout(CANCEL_TIMEOUT, cancelled).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(e)) => tracing::debug!(job = job_id, "not cancelled: {e}"),
+            Err(_) => tracing::debug!(job = job_id, "not cancelled: no answer"),
         }
     }
 

@@ -158,7 +158,15 @@ impl<'a> Run<'a> {
             ("datafusion.execution.batch_size", options.batch_size.to_string()),
             ("ballista.job.name", self.planned.output.name.clone()),
         ];
-        let job_id = match self.fleet.scheduler.submit(plan, &settings).await {
+        let submitted = tokio::select! {
+            biased;
+            () = self.means.cancel.cancelled() => return Err(stopped()),
+            submitted = self.fleet.scheduler.submit(plan, &settings) => submitted,
+            () = tokio::time::sleep_until(self.late_at.into()) => {
+                return Err(self.late("the scheduler does not answer a submission"));
+            }
+        };
+        let job_id = match submitted {
             Ok(job_id) => job_id,
             Err(Trouble::Refused(why)) => return Err(Failure::new(Exit::Failed, format!("{}: {why}", self.place))),
             Err(Trouble::Away(why)) => return Ok(Some(Away::Scheduler(format!("the scheduler is away: {why}")))),
@@ -174,11 +182,11 @@ impl<'a> Run<'a> {
             Ended::Failed(why) => Err(Failure::new(Exit::Failed, format!("{}: {why}", self.place))),
             Ended::Stopped => {
                 self.give_up(attempt).await;
-                Err(Failure::new(Exit::Interrupted, "stopped: run the same command to continue"))
+                Err(stopped())
             }
-            Ended::Late => {
+            Ended::Late(why) => {
                 self.give_up(attempt).await;
-                Err(self.late("the job was still running"))
+                Err(self.late(&why))
             }
         }
     }
@@ -206,7 +214,7 @@ impl<'a> Run<'a> {
         let until = Instant::now() + pause;
         while Instant::now() < until {
             if self.means.cancel.is_cancelled() {
-                return Err(Failure::new(Exit::Interrupted, "stopped: run the same command to continue"));
+                return Err(stopped());
             }
             if Instant::now() >= self.late_at {
                 return Err(self.late(why));
@@ -225,6 +233,10 @@ impl<'a> Run<'a> {
         );
         Failure::new(Exit::Transient, text)
     }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Exit::Interrupted, "stopped: run the same command to continue")
 }
 
 enum Look {
