@@ -213,15 +213,17 @@ fn a_controller_that_is_cut_off_waits_until_its_deadline_and_obeys() {
     assert_eq!(said.stderr.matches("submitting again").count(), 0, "{}", said.stderr);
     site.assert_published();
     eprintln!("controller cut off for 12 s: {} after {:.1} s", said.code, took.as_secs_f64());
-    // Longer than an answer: it asks again.
-    let running = middle(120);
-    std::thread::sleep(Duration::from_secs(32));
-    heal();
-    let (said, took) = running.end(LIMIT);
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    assert!(said.stderr.contains("the scheduler is away"), "{}", said.stderr);
-    site.assert_published();
-    eprintln!("controller cut off for 32 s: {} after {:.1} s", said.code, took.as_secs_f64());
+    if times(0, 1) > 0 {
+        // Longer than an answer: it asks again.
+        let running = middle(120);
+        std::thread::sleep(Duration::from_secs(32));
+        heal();
+        let (said, took) = running.end(LIMIT);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        assert!(said.stderr.contains("the scheduler is away"), "{}", said.stderr);
+        site.assert_published();
+        eprintln!("controller cut off for 32 s: {} after {:.1} s", said.code, took.as_secs_f64());
+    }
     // For good: it ends in time.
     let (said, took) = middle(10).end(LIMIT);
     heal();

@@ -70,16 +70,21 @@ impl Site {
 fn a_noisy_store_costs_time_only() {
     let Some(site) = Site::new("fleet-noise", 41) else { return };
     site.proxy.set(NOISE);
-    let nights = times(2, 20);
-    let (mut slowest, mut again) = (Duration::ZERO, 0);
-    for night in 0..nights {
+    let (mut nights, mut slowest, mut again) = (0, Duration::ZERO, 0);
+    let all_fired = || {
+        let fired = site.proxy.fired();
+        [fired.unavailable_503, fired.internal_500, fired.reset, fired.short_body, fired.stall].iter().all(|n| *n > 0)
+    };
+    // One kind of noise in a hundred may miss a night or two.
+    while nights < times(2, 20) || (!all_fired() && nights < 40) {
+        let night = nights;
+        nights += 1;
         let (took, submissions) = site.assert_published(&format!("noisy night {night}"), site.start());
         slowest = slowest.max(took);
         again += submissions;
     }
     let fired = site.proxy.fired();
-    let kinds = [fired.unavailable_503, fired.internal_500, fired.reset, fired.short_body, fired.stall];
-    assert!(kinds.iter().all(|n| *n > 0), "{fired:?}");
+    assert!(all_fired(), "{fired:?}");
     eprintln!(
         "noisy store: {nights} of {nights} published, submitted again {again} times, undisturbed {:.1} s, slowest {:.1} s, {fired:?}",
         site.took.as_secs_f64(),
