@@ -31,13 +31,16 @@ impl Fault {
                 return Self::Passing;
             }
         }
-        // DataFusion's Parquet reader keeps no more than the text of what it met on the way to a footer.
-        let text = error.to_string();
-        match text.contains("Failed to fetch metadata for file") && text.contains("Object Store error: Generic ") {
-            true => Self::Passing,
-            false => Self::Lasting,
-        }
+        passing_by_text(&error.to_string())
     }
+}
+
+/// The same for readers that keep no more than the text of what they met.
+fn passing_by_text(text: &str) -> Fault {
+    let footer = text.contains("Failed to fetch metadata for file") && text.contains("Object Store error: Generic ");
+    // Only shuffle files and spills are read as Arrow IPC: the executor that served one is gone, or its disk is.
+    let shuffle = text.contains("Ipc error: ");
+    if footer || shuffle { Fault::Passing } else { Fault::Lasting }
 }
 
 /// `error` and what caused it, outermost first, through the wrappers that hide what they hold from `source`.
@@ -177,6 +180,14 @@ mod tests {
         let denied = footer("The operation lacked the necessary privileges to complete for path a.parquet: 403");
         assert_eq!(Fault::of(&denied), Fault::Lasting);
         assert!(message(&denied).contains("check the credentials"), "{}", message(&denied));
+    }
+
+    #[test]
+    fn a_shuffle_file_whose_executor_died_while_it_was_read_passes() {
+        // As a reader told it when its peer was killed.
+        let text = "Arrow error: Ipc error: Arrow error: Ipc error: code: 'Unknown error', message: \"h2 protocol error: \
+                    error reading a body from connection\", source: hyper::Error(Body, Error { kind: Io(BrokenPipe) })";
+        assert_eq!(Fault::of(&DataFusionError::External(text.into())), Fault::Passing);
     }
 
     #[test]
