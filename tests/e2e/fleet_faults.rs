@@ -205,8 +205,13 @@ fn a_query_that_is_stopped_ends_on_the_fleet_too() {
     running.signal("INT");
     let (said, _) = running.end(Duration::from_secs(15));
     assert_eq!(said.code, 130, "{}", said.stderr);
+    // No task may run between two stages either: the scheduler says when the job ended.
+    let started = Instant::now();
+    while fleet.scheduler.metric("lakecast_jobs_total{outcome=\"cancelled\"}") == 0.0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "not cancelled: {}", fleet.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_idle(&fleet);
-    assert!(fleet.scheduler.metric("lakecast_jobs_total{outcome=\"cancelled\"}") > 0.0);
 }
 
 #[test]

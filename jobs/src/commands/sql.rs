@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// How often it is asked whether the scheduler still knows a query.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long a stopped query is waited for to learn its name, and how often that is looked for.
+const NAMED_WITHIN: Duration = Duration::from_secs(5);
+const NAME_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure> {
     let text = text(&args)?;
@@ -90,16 +93,32 @@ async fn answer(frame: DataFrame, args: &SqlArgs, remote: Option<&Scheduler>, fi
     let plan = frame.create_physical_plan().await.map_err(|e| Failure::planning("sql", &e))?;
     let Some(scheduler) = remote else { return write(plan, task, args, first).await };
     let stop = Cancellation::listen().map_err(|e| failed(e.into()))?;
+    let mut written = std::pin::pin!(write(Arc::clone(&plan), task, args, first));
     tokio::select! {
-        done = write(Arc::clone(&plan), task, args, first) => done,
+        done = &mut written => done,
         why = stop.cancelled() => {
-            if let Some(job_id) = job_of(&plan) {
+            // A query that was just sent has no name yet, and gets one only while somebody waits for its rows.
+            let job_id = tokio::select! {
+                job_id = tokio::time::timeout(NAMED_WITHIN, named(&plan)) => job_id.ok(),
+                _ = &mut written => None,
+            };
+            if let Some(job_id) = job_id {
                 scheduler.cancel(&job_id).await;
             }
             Err(Failure::new(why.exit(), "stopped"))
         }
         () = forgotten(scheduler, &plan) => {
             Err(Failure::new(Exit::Transient, "the scheduler was started anew, and the query with it is gone: ask again"))
+        }
+    }
+}
+
+/// Resolves when the query has a name.
+async fn named(plan: &Arc<dyn ExecutionPlan>) -> String {
+    loop {
+        match job_of(plan) {
+            Some(job_id) => return job_id,
+            None => tokio::time::sleep(NAME_EVERY).await,
         }
     }
 }
