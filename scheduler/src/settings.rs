@@ -22,7 +22,8 @@ pub(crate) struct Settings {
     /// Address of /healthz, /readyz (200 while enough executors are there) and /metrics
     #[arg(long, value_name = "IP:PORT", env = "LAKECAST_SCHEDULER_HEALTH", default_value = "127.0.0.1:50080")]
     pub(crate) health: SocketAddr,
-    /// Seconds without a sign of life after which an executor is lost, and the jobs that used it are given back
+    /// Seconds without a sign of life after which an executor is lost, and the jobs that used it are given back; above 50 a
+    /// cut of the network can lose the end of a task, which only --stall-seconds of the run notices
     #[arg(long, value_name = "SECONDS", env = "LAKECAST_EXECUTOR_TIMEOUT_SECONDS", default_value_t = 45)]
     #[arg(value_parser = clap::value_parser!(u64).range(2..=3_600))]
     pub(crate) executor_timeout_seconds: u64,
