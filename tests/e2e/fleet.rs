@@ -3,7 +3,7 @@
 //! What dies, freezes or is cut off has topics of its own beside this file; they start their fleets here.
 
 use crate::s3::Server;
-use crate::support::{Said, digest, lakecast, ok, read_table, run};
+use crate::support::{NIGHTLY, Said, digest, lakecast, ok, read_table, run};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -295,29 +295,13 @@ pub(crate) struct Night {
     partitions: u32,
 }
 
-const JOB: &str = "
-name: nightly
-tables:
-  sales:       { location: market/sales/ }
-  order_lines: { location: market/order_lines/ }
-outputs:
-  forecast:
-    location: lake/forecast/
-    sql: |
-      SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7, level => [80])
-  rules:
-    location: lake/rules/
-    sql: |
-      SELECT * FROM association_rules(TABLE(order_lines), basket => order_id, item => sku, min_support => 20, min_confidence => 0.1)
-";
-
 impl Night {
     pub(crate) fn new(skus: u32, days: u32, partitions: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (skus, days) = (skus.to_string(), days.to_string());
         ok(lakecast(["generate", "--skus", &skus, "--days", &days, "--baskets", "5000", "--seed", "7", "--out"])
             .arg(dir.path().join("market")));
-        fs::write(dir.path().join("nightly.yaml"), JOB).unwrap();
+        fs::write(dir.path().join("nightly.yaml"), NIGHTLY).unwrap();
         Self { dir, partitions }
     }
 

@@ -1,7 +1,7 @@
 //! Exactly-once publication: a run killed with SIGKILL at any moment is continued by the same command, a repeated run is a
 //! no-op, and readers that are not ours agree on what was published.
 
-use crate::support::{digest, kill_9, lakecast, ok, query, read_table, run, skip, workspace};
+use crate::support::{NIGHTLY, digest, kill_9, lakecast, ok, query, read_table, run, skip, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,22 +14,6 @@ struct Lake {
     dir: tempfile::TempDir,
 }
 
-const JOB: &str = "
-name: nightly
-tables:
-  sales:       { location: market/sales/ }
-  order_lines: { location: market/order_lines/ }
-outputs:
-  forecast:
-    location: lake/forecast/
-    sql: |
-      SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7, level => [80])
-  rules:
-    location: lake/rules/
-    sql: |
-      SELECT * FROM association_rules(TABLE(order_lines), basket => order_id, item => sku, min_support => 20, min_confidence => 0.1)
-";
-
 impl Lake {
     fn new(skus: u32, days: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -37,7 +21,7 @@ impl Lake {
         let (skus, days) = (skus.to_string(), days.to_string());
         ok(lakecast(["generate", "--skus", &skus, "--days", &days, "--baskets", "5000", "--seed", "7", "--out"])
             .arg(&market));
-        fs::write(dir.path().join("nightly.yaml"), JOB).unwrap();
+        fs::write(dir.path().join("nightly.yaml"), NIGHTLY).unwrap();
         Self { dir }
     }
 

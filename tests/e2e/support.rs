@@ -10,6 +10,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+/// A night over a marketplace beside the job file: forecasts and rules, into `lake/`.
+pub(crate) const NIGHTLY: &str = "
+name: nightly
+tables:
+  sales:       { location: market/sales/ }
+  order_lines: { location: market/order_lines/ }
+outputs:
+  forecast:
+    location: lake/forecast/
+    sql: |
+      SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7, level => [80])
+  rules:
+    location: lake/rules/
+    sql: |
+      SELECT * FROM association_rules(TABLE(order_lines), basket => order_id, item => sku, min_support => 20, min_confidence => 0.1)
+";
+
 /// The workspace's folder, as cargo says when it runs the test: clones that share a target folder share binaries too.
 pub(crate) fn workspace() -> PathBuf {
     let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
