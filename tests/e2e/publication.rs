@@ -176,8 +176,8 @@ fn runs_lists_what_was_published() {
 fn a_check_of_the_job_refuses_and_nothing_is_visible() {
     let lake = Lake::new(30, 60);
     let job =
-        JOB.replace("    location: lake/rules/", "    location: lake/rules/\n    checks: { min_rows: 100000000 }");
-    assert_ne!(job, JOB);
+        NIGHTLY.replace("    location: lake/rules/", "    location: lake/rules/\n    checks: { min_rows: 100000000 }");
+    assert_ne!(job, NIGHTLY);
     fs::write(lake.dir.path().join("nightly.yaml"), job).unwrap();
     let said = run(&mut lake.run());
     assert_eq!(said.code, 4, "{}", said.stderr);
