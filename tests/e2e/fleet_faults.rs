@@ -269,7 +269,7 @@ fn eight_controllers_publish_one_version() {
 #[test]
 fn executors_that_are_told_to_end_give_their_work_back_in_time() {
     let mut fleet = Fleet::start(&Options::default());
-    let night = Night::new(6000, 730, 32);
+    let night = Night::new(times(6_000, 40_000), 730, 64);
     let rows = night.expected();
     let mut ends = 0;
     for _ in 0..times(1, 5) {
