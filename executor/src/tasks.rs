@@ -10,9 +10,10 @@ use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngin
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::prelude::SessionConfig;
 use lakecast_engine::fault::{Fault, causes, message, tell};
 use lakecast_engine::service::{ExecutorMetrics, TaskOutcome};
@@ -74,6 +75,7 @@ impl ExecutionEngine for WatchedEngine {
                 None => Ok(Transformed::no(node)),
             })?
             .data;
+        let sorts = sorts(&plan);
         let span = tracing::info_span!(
             "task",
             job = job_id.as_str(),
@@ -91,13 +93,15 @@ impl ExecutionEngine for WatchedEngine {
             config,
         )?;
         let (metrics, pools) = (self.metrics.clone(), self.pools.clone());
-        Ok(Arc::new(WatchedTask { inner, span, time_limit: self.time_limit, metrics, pools }))
+        Ok(Arc::new(WatchedTask { inner, span, sorts, time_limit: self.time_limit, metrics, pools }))
     }
 }
 
 struct WatchedTask {
     inner: Arc<dyn QueryStageExecutor>,
     span: tracing::Span,
+    /// Sorts in the plan.
+    sorts: usize,
     time_limit: Duration,
     metrics: ExecutorMetrics,
     pools: Pools,
@@ -123,6 +127,7 @@ impl QueryStageExecutor for WatchedTask {
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
         self.pools.add(context.memory_pool());
+        let context = with_room_to_merge(context, self.sorts);
         let mut outcome = Outcome::begin(&self.metrics);
         let work = self.inner.execute_query_stage(task_id, context);
         let done = tokio::time::timeout(self.time_limit, work).instrument(self.span.clone()).await;
@@ -179,6 +184,25 @@ impl WatchedTask {
                 self.metrics.rows_read.inc_by(set.output_rows().unwrap_or(0) as u64);
             }
         }
+    }
+}
+
+fn sorts(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below: usize = plan.children().into_iter().map(sorts).sum();
+    below + usize::from(plan.is::<SortExec>())
+}
+
+/// The context with half of the task's memory set aside for merging what its sorts hold. With DataFusion's fixed 10 MiB a sort
+/// fills all memory and then finds none to merge with: a partition that just fits fails, where a larger one spills.
+fn with_room_to_merge(context: Arc<TaskContext>, sorts: usize) -> Arc<TaskContext> {
+    let MemoryLimit::Finite(bytes) = context.memory_pool().memory_limit() else { return context };
+    match Arc::try_unwrap(context) {
+        Ok(own) => {
+            let config = own.session_config().clone().with_sort_spill_reservation_bytes(bytes / (2 * sorts.max(1)));
+            Arc::new(own.with_session_config(config))
+        }
+        // Whoever shares it keeps the default.
+        Err(shared) => shared,
     }
 }
 
