@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// How often the memory that tasks hold is read.
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs tasks by Ballista's engine, watched.
 pub(crate) struct WatchedEngine {
