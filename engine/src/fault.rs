@@ -61,7 +61,7 @@ fn cause_of<'a>(outer: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
 }
 
 /// How DataFusion's memory pool announces the list of who holds memory.
-const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
+pub const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
 
 /// What an executor tells of a failure, in one line: what to do where that is known, then what happened.
 pub fn message(error: &DataFusionError) -> String {

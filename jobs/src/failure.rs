@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::problem::JobError;
 use crate::publish::PublishError;
 use datafusion::common::DataFusionError;
-use lakecast_engine::fault::{Fault, told};
+use lakecast_engine::fault::{CONSUMERS, Fault, told};
 use lakecast_engine::tables::InputError;
 use std::error::Error;
 use std::fmt;
@@ -78,9 +78,6 @@ impl From<PublishError> for Failure {
         Self::new(exit, chain(&e))
     }
 }
-
-/// How DataFusion's memory pool announces the list of who holds memory.
-const CONSUMERS: &str = " with top memory consumers (across reservations) as:";
 
 /// The message without back traces and with a remedy where DataFusion gives none.
 fn message_of(error: &DataFusionError) -> String {

@@ -10,6 +10,8 @@ best of some runs; the tables of every run are compared by rows and sum. With `-
 import argparse, json, os, re, socket, subprocess, tempfile, threading, time
 from pathlib import Path
 
+import million
+
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 DATA = Path(os.environ.get("LAKECAST_SHARED", ROOT / "../shared")).resolve() / "data"
@@ -64,17 +66,6 @@ class Fleet:
             process.wait()
 
 
-MILLION = """
-name: million
-tables:
-  sales: { location: market/sales/ }
-outputs:
-  forecast:
-    location: lake/forecast/
-    sql: SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7)
-"""
-
-
 def used(process):
     """CPU seconds and peak MiB of a process that runs."""
     stat = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -99,7 +90,7 @@ def metric(port, name):
 
 def sizing(args):
     with tempfile.TemporaryDirectory() as dir:
-        (Path(dir) / "million.yaml").write_text(MILLION)
+        (Path(dir) / "million.yaml").write_text(million.JOB)
         generate = ["generate", "--skus", args.skus, "--days", 365, "--baskets", 0, "--out", f"{dir}/market"]
         subprocess.run([str(c) for c in [args.bin / "lakecast", *generate]], check=True, stdout=subprocess.DEVNULL)
         fleet = Fleet(args.bin, args.executors, f"{dir}/fleet", f"--memory={args.memory}")

@@ -25,6 +25,10 @@ fn underway_dir(table: &Path, key: &str) -> Path {
     checkpoint_dir(table, key).join("underway")
 }
 
+fn underway_path(table: &Path, key: &str, partition: usize, executor_id: &str) -> Path {
+    underway_dir(table, key).join(format!("{partition:05}-{executor_id}"))
+}
+
 fn buried_path(table: &Path, key: &str, attempt: &str) -> Path {
     checkpoint_dir(table, key).join("given-up").join(attempt)
 }
@@ -43,7 +47,7 @@ impl Underway {
         partition: usize,
         executor_id: &str,
     ) -> Result<Self> {
-        let path = underway_dir(table, key).join(format!("{partition:05}-{executor_id}"));
+        let path = underway_path(table, key, partition, executor_id);
         store.put(&path, PutPayload::new()).await?;
         Ok(Self { entry: Some((store, path)) })
     }
@@ -75,6 +79,11 @@ pub async fn leftovers(store: &dyn ObjectStore, table: &Path, key: &str) -> Resu
     }
     all.sort();
     Ok(all)
+}
+
+/// Removes what a dead executor left of a partition. Best effort: an entry that stays counts against the partition.
+pub async fn forget(store: &dyn ObjectStore, table: &Path, key: &str, partition: usize, executor_id: &str) {
+    let _ = store.delete(&underway_path(table, key, partition, executor_id)).await;
 }
 
 /// Gives an attempt up: whatever of it still runs somewhere registers nothing any more. Errors: the store.

@@ -11,5 +11,5 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, checkpoint_dir};
 pub use exec::{FleetTask, LakeSinkExec};
-pub use ledger::{Leftover, bury, leftovers};
+pub use ledger::{Leftover, bury, forget, leftovers};
 pub use node::{LakeSinkNode, SinkSpec};

@@ -56,13 +56,17 @@ pub async fn execute(cli: Cli, now_ms: fn() -> i64) -> Result<(), Failure> {
 
 /// The fleet that the command line names, if it names one.
 fn fleet(place: &Where, patience: &Patience) -> Result<Option<Fleet>, Failure> {
-    let Some(url) = &place.scheduler else { return Ok(None) };
-    let scheduler = Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?;
-    Ok(Some(Fleet {
+    Ok(scheduler(place)?.map(|scheduler| Fleet {
         scheduler,
         deadline: Duration::from_secs(patience.deadline_seconds),
         stall: Duration::from_secs(patience.stall_seconds),
     }))
+}
+
+/// The scheduler that the command line names, if it names one.
+fn scheduler(place: &Where) -> Result<Option<Scheduler>, Failure> {
+    let refuse = |e| Failure::new(Exit::Usage, format!("--scheduler: {e}"));
+    place.scheduler.as_ref().map(|url| Scheduler::new(url).map_err(refuse)).transpose()
 }
 
 /// Writes a text and a line end to stdout. A reader that went away (`| head`) is no failure.

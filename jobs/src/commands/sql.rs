@@ -1,6 +1,6 @@
 //! `lakecast sql`. In: statements and named tables. Out: rows, as a table, CSV, JSON lines or Parquet.
 
-use super::{Process, print};
+use super::{Process, print, scheduler};
 use crate::cli::{SqlArgs, SqlFormat};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, of_input};
@@ -42,10 +42,7 @@ pub(super) async fn sql(args: SqlArgs, process: &Process) -> Result<(), Failure>
         stores: Arc::clone(&process.stores),
         ..defaults
     };
-    let remote = match &args.place.scheduler {
-        Some(url) => Some(Scheduler::new(url).map_err(|e| Failure::new(Exit::Usage, format!("--scheduler: {e}")))?),
-        None => None,
-    };
+    let remote = scheduler(&args.place)?;
     let context = match &remote {
         Some(scheduler) => remote_session(&options, scheduler.url()),
         None => session(&options),

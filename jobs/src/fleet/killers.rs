@@ -15,9 +15,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::execute_stream_partitioned;
 use futures::{FutureExt, StreamExt};
 use lakecast_engine::group_map::GroupMapNode;
-use lakecast_engine::sink::{Checkpoint, Leftover, leftovers};
+use lakecast_engine::sink::{Checkpoint, Leftover, forget, leftovers};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Executors that a partition may take with it. An executor that dies by itself takes whatever it runs with it, and that may
@@ -53,7 +52,11 @@ pub(super) async fn check(planned: &Planned<'_>, place: &str, fleet: &Fleet, tab
         };
         told.push(format!("partition={partition}, executors=[{}], {largest}", dead.join(", ")));
     }
-    forget(store, table, key, &killers).await;
+    for (partition, executors) in &killers {
+        for executor in executors {
+            forget(store, table, key, *partition, executor).await;
+        }
+    }
     let text = format!(
         "{place}: set aside, its executor died {DEATHS_MAX} times while computing it; give executors more memory, use more \
          partitions, or look at the group: {}",
@@ -72,15 +75,6 @@ fn killers(left: &[Leftover], alive: &[String]) -> BTreeMap<usize, Vec<String>> 
     }
     let guilty = dead.into_iter().filter(|(_, executors)| executors.len() >= DEATHS_MAX);
     guilty.map(|(partition, executors)| (partition, executors.into_iter().map(str::to_string).collect())).collect()
-}
-
-async fn forget(store: &dyn ObjectStore, table: &Path, key: &str, killers: &BTreeMap<usize, Vec<String>>) {
-    let dir = lakecast_engine::sink::checkpoint_dir(table, key).join("underway");
-    for (partition, executors) in killers {
-        for executor in executors {
-            let _ = store.delete(&dir.clone().join(format!("{partition:05}-{executor}"))).await;
-        }
-    }
 }
 
 /// The group of the partition with the most rows, and how many. Reads the keys of all rows.
