@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use lakecast_udfs::args::Args;
-use lakecast_udfs::forecast::{Buffers, Forecast, MODELS, Path, forecast};
+use lakecast_udfs::forecast::{Buffers, Choice, Forecast, MODELS, Path, State, forecast};
 use lakecast_udfs::functions::{BoundFunction, GroupFunction, GroupSchema, Unlimited};
 use std::sync::Arc;
 
@@ -37,11 +37,11 @@ fn series() -> Vec<Vec<f64>> {
 
 #[divan::bench(args = MODELS.iter().map(|m| m.name()))]
 fn model(bencher: Bencher, name: &str) {
-    let model = lakecast_udfs::forecast::model(name).unwrap_or(MODELS[0]);
-    let (series, mut buffers, mut path) = (series(), Buffers::default(), Path::default());
+    let Ok(choice) = Choice::parse(name, 7) else { return };
+    let (series, mut buffers, mut state, mut path) = (series(), Buffers::default(), State::default(), Path::default());
     bencher.counter(ItemsCount::new(SERIES)).bench_local(|| {
         for y in &series {
-            let _ = divan::black_box(forecast(model, y, 7, HORIZON, &mut buffers, &mut path));
+            let _ = divan::black_box(forecast(&choice, y, HORIZON, &mut buffers, &mut state, &mut path));
         }
     });
 }

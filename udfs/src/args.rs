@@ -15,22 +15,30 @@ impl Args {
     ///
     /// Errors: `Argument`, naming the argument, what was given, what is allowed and the nearest known name.
     pub fn check(signature: &Signature, given: Map<String, Value>) -> Result<Self> {
-        for name in given.keys() {
-            if !signature.params.iter().any(|p| p.name == name) {
-                return Err(unknown(signature, name));
-            }
+        match given.keys().find(|name| !signature.params.iter().any(|p| p.name == name.as_str())) {
+            Some(name) => Err(unknown(signature, name)),
+            None => Self::check_params(signature.name, signature.params, given),
+        }
+    }
+
+    /// Checks `given` against `params` of what is called `owner`, and fills in the defaults. Errors: as [`Args::check`].
+    pub fn check_params(owner: &str, params: &[Param], given: Map<String, Value>) -> Result<Self> {
+        if let Some(name) = given.keys().find(|name| !params.iter().any(|p| p.name == name.as_str())) {
+            let known: Vec<_> = params.iter().map(|p| p.name).collect();
+            let hint = did_you_mean(name, known.iter().copied());
+            let known = known.join(", ");
+            return Err(Error::Argument(format!("{owner}: unknown argument: name={name}, known=[{known}]{hint}")));
         }
         let mut args = Map::new();
-        for p in signature.params {
+        for p in params {
             let value = match (given.get(p.name), p.default) {
-                (Some(v), _) if !v.is_null() => check_one(signature.name, p, v.clone())?,
+                (Some(v), _) if !v.is_null() => check_one(owner, p, v.clone())?,
                 (_, Some(default)) => {
                     serde_json::from_str(default).map_err(|e| Error::Bug(format!("default of {}: {e}", p.name)))?
                 }
                 (_, None) => {
                     return Err(Error::Argument(format!(
-                        "{}: missing argument: name={}, allowed=[{}], add `{} => ..`",
-                        signature.name,
+                        "{owner}: missing argument: name={}, allowed=[{}], add `{} => ..`",
                         p.name,
                         p.kind.words(),
                         p.name

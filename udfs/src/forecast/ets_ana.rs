@@ -1,8 +1,11 @@
 //! ETS(A,N,A), exponential smoothing with an additive season.  In: a series. Out: its level plus its season.
 
 use super::ets_ann::EtsAnn;
-use super::exponential_smoothing::fit;
-use super::{Buffers, Model, Path, Spread, intervals};
+use super::exponential_smoothing::Smoothing;
+use super::{Kernel, Model};
+use crate::args::Args;
+use crate::error::Result;
+use std::sync::Arc;
 
 /// ETS(A,N,A): a smoothed level plus a smoothed season, both additive, no trend.
 ///
@@ -35,21 +38,11 @@ impl Model for EtsAna {
         true
     }
 
-    fn observations_min(&self, season_length: usize) -> usize {
-        2 * season_length + 3
-    }
-
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&EtsAnn)
     }
 
-    fn fit(&self, y: &[f64], season_length: usize, buffers: &mut Buffers, path: &mut Path) -> Spread {
-        let f = fit(y, season_length, buffers);
-        let variance = f.sse / (y.len() - season_length - 2) as f64;
-        for (t, mean) in path.mean.iter_mut().enumerate() {
-            *mean = f.level + buffers.season[(y.len() + t) % season_length];
-        }
-        intervals::class_1_deviations(variance, f.alpha, f.gamma, season_length, &mut path.deviation);
-        Spread::Known
+    fn bind(&self, _args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
+        Ok(Arc::new(Smoothing { season_length }))
     }
 }

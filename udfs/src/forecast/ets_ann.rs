@@ -1,11 +1,11 @@
 //! ETS(A,N,N), simple exponential smoothing.  In: a series. Out: its smoothed level, repeated.
 
-use super::exponential_smoothing::fit;
+use super::exponential_smoothing::Smoothing;
 use super::naive::Naive;
-use super::{Buffers, Model, Path, Spread, intervals};
-
-/// Parameters counted against the observations: `alpha` and the start level.
-const PARAMETERS: usize = 2;
+use super::{Kernel, Model};
+use crate::args::Args;
+use crate::error::Result;
+use std::sync::Arc;
 
 /// ETS(A,N,N), simple exponential smoothing: an exponentially weighted mean, repeated.
 ///
@@ -29,23 +29,11 @@ impl Model for EtsAnn {
         "Hyndman, Koehler, Ord & Snyder (2008), Forecasting with Exponential Smoothing, ch. 2 and table 6.1"
     }
 
-    fn is_seasonal(&self) -> bool {
-        false
-    }
-
-    fn observations_min(&self, _season_length: usize) -> usize {
-        PARAMETERS + 2
-    }
-
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Naive)
     }
 
-    fn fit(&self, y: &[f64], _season_length: usize, buffers: &mut Buffers, path: &mut Path) -> Spread {
-        let f = fit(y, 1, buffers);
-        let variance = f.sse / (y.len() - PARAMETERS) as f64;
-        path.mean.fill(f.level);
-        intervals::class_1_deviations(variance, f.alpha, 0.0, 1, &mut path.deviation);
-        Spread::Known
+    fn bind(&self, _args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
+        Ok(Arc::new(Smoothing { season_length: season_length.min(1) }))
     }
 }

@@ -6,7 +6,7 @@
 //! arrays that the compiler turns into vector registers, without branches and without reordering any sum. No
 //! transcendental function of the host is called, so the same series gives the same bits on every host.
 
-use super::Buffers;
+use super::{Buffers, Kernel, Path, Refusal, Spread, State, intervals};
 
 /// Candidates of one search round.
 pub(super) const LANES: usize = 8;
@@ -43,7 +43,63 @@ const S16: f64 = 0.382_683_432_365_089_8;
 /// Log odds beyond which the search does not go: `alpha` stays within about 0.001 and 0.999.
 const EDGE: f64 = 7.0;
 
-/// A fitted series. The seasonal end states stay in [`Buffers::season`], the one of time index `t` at `t % m`.
+/// ETS(A,N,N) and, with a season, ETS(A,N,A).
+///
+/// Parameters: alpha, gamma, how many count against the observations. States: the level, then the season of each phase.
+pub(super) struct Smoothing {
+    /// 1 for no season.
+    pub(super) season_length: usize,
+}
+
+impl Smoothing {
+    fn season(&self) -> usize {
+        if self.season_length > 1 { self.season_length } else { 0 }
+    }
+}
+
+impl Kernel for Smoothing {
+    fn observations_min(&self) -> usize {
+        if self.season_length > 1 { 2 * self.season_length + 3 } else { 4 }
+    }
+
+    fn estimate(&self, y: &[f64], buffers: &mut Buffers, state: &mut State) -> Result<(), Refusal> {
+        let fit = fit(y, self.season_length, buffers, &mut state.states);
+        state.parameters.extend([fit.alpha, fit.gamma]);
+        Ok(())
+    }
+
+    fn update(&self, y: &[f64], state: &mut State) {
+        let m = self.season();
+        let (alpha, gamma) = (state.parameters[0], state.parameters[1]);
+        for &v in y {
+            let phase = if m > 0 { 1 + (state.steps % m as u64) as usize } else { 0 };
+            state.steps += 1;
+            if v.is_nan() {
+                continue;
+            }
+            let e = if m > 0 { (v - state.states[phase]) - state.states[0] } else { v - state.states[0] };
+            if m > 0 {
+                state.states[phase] += gamma * e;
+            }
+            state.states[0] += alpha * e;
+            state.count(e);
+        }
+    }
+
+    fn forecast(&self, state: &State, path: &mut Path) -> Spread {
+        let m = self.season();
+        for (t, mean) in path.mean.iter_mut().enumerate() {
+            let season = if m > 0 { state.states[1 + (state.steps as usize + t) % m] } else { 0.0 };
+            *mean = state.states[0] + season;
+        }
+        let free = (state.errors as f64 - if m > 0 { m as f64 + 2.0 } else { 2.0 }).max(1.0);
+        let (alpha, gamma) = (state.parameters[0], state.parameters[1]);
+        intervals::class_1_deviations(state.sse / free, alpha, gamma, m.max(1), &mut path.deviation);
+        Spread::Known
+    }
+}
+
+/// A fitted series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fit {
     /// Smoothing of the level, in (0, 1).
@@ -73,6 +129,9 @@ impl<const L: usize> Lanes<L> {
         reason = "one lane index through several arrays reads as what it becomes: vectors"
     )]
     fn step<const SCORE: bool>(&mut self, v: f64, season: Option<&mut [f64; L]>) {
+        if v.is_nan() {
+            return;
+        }
         let mut e = [0.0; L];
         match season {
             Some(s) => {
@@ -122,16 +181,18 @@ impl<const L: usize> Lanes<L> {
     }
 }
 
-/// Fits `alpha` and, if `season_length` is above 1, `gamma` by least squares of the one-step errors.
+/// Fits `alpha` and, if `season_length` is above 1, `gamma` by least squares of the one-step errors; leaves the start
+/// states, level and season of each phase, in `start`.
 ///
-/// `y`: at least one finite value, at least two seasons if there is a season. O(n) time, no allocation once the buffers
+/// `y`: at least one observed value, at least two seasons if there is a season. O(n) time, no allocation once the buffers
 /// have grown to the season length. The search is exact in bits for a series scaled by a power of two.
-pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit {
+pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers, start: &mut Vec<f64>) -> Fit {
     let m = if season_length > 1 { season_length } else { 0 };
     let end = end_level(y, m);
-    profile(y, m, &mut buffers.profile);
-    buffers.season.clear();
-    buffers.season.resize(m, 0.0);
+    let (mut shape, mut seasons, mut starts) = (buffers.take(m), buffers.take(m * LANES), buffers.take(m * LANES));
+    profile(y, m, &mut shape);
+    start.clear();
+    start.resize(1 + m, end);
     let mut best = Fit { alpha: 0.0, gamma: 0.0, level: end, sse: f64::INFINITY };
     let seasonal = m > 0;
     let (rounds, mut radius) = if seasonal { (ROUNDS.0, RADIUS.0) } else { (ROUNDS.1, RADIUS.1) };
@@ -146,19 +207,20 @@ pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit
         let alpha = points.map(|p| share(p.0));
         let gamma: [f64; LANES] =
             std::array::from_fn(|k| if seasonal { (1.0 - alpha[k]) * share(points[k].1) } else { 0.0 });
-        buffers.lanes.clear();
-        buffers.lanes.extend(buffers.profile.iter().map(|&s| [s; LANES]));
+        let lanes = seasons.as_chunks_mut::<LANES>().0;
+        lanes.iter_mut().zip(&shape).for_each(|(lane, &s)| *lane = [s; LANES]);
         let mut x = Lanes { alpha, gamma, level: [end; LANES], sse: [0.0; LANES] };
-        x.backcast(y, &mut buffers.lanes);
-        x.forward(y, &mut buffers.lanes);
+        x.backcast(y, lanes);
+        let level = x.level;
+        starts.as_chunks_mut::<LANES>().0.copy_from_slice(lanes);
+        x.forward(y, lanes);
         let k = (0..LANES).fold(0, |best, k| if x.sse[k] < x.sse[best] { k } else { best });
         let better = x.sse[k] < best.sse;
         if better {
             best = Fit { alpha: alpha[k], gamma: gamma[k], level: x.level[k], sse: x.sse[k] };
             centre = points[k];
-            for (to, from) in buffers.season.iter_mut().zip(&buffers.lanes) {
-                *to = from[k];
-            }
+            start[0] = level[k];
+            start[1..].iter_mut().zip(starts.as_chunks::<LANES>().0).for_each(|(to, from)| *to = from[k]);
         }
         radius *= match (seasonal, round, better) {
             (_, 0, _) => 1.0,
@@ -166,6 +228,9 @@ pub(super) fn fit(y: &[f64], season_length: usize, buffers: &mut Buffers) -> Fit
             (true, _, true) => SHRINK.1,
             (true, _, false) => SHRINK.0,
         };
+    }
+    for vector in [shape, seasons, starts] {
+        buffers.give(vector);
     }
     best
 }
@@ -199,8 +264,13 @@ fn share(x: f64) -> f64 {
 
 /// Level at the end of the series, from which the backcast starts: the mean of the last season or of ten values.
 fn end_level(y: &[f64], m: usize) -> f64 {
-    let tail = &y[y.len() - y.len().min(if m > 0 { m } else { 10 })..];
-    tail.iter().sum::<f64>() / tail.len() as f64
+    let observed = || y.iter().rev().filter(|v| !v.is_nan());
+    let n = observed().count().min(if m > 0 { m } else { 10 });
+    let tail = y.iter().rev().take(n);
+    if tail.clone().all(|v| !v.is_nan()) {
+        return tail.rev().sum::<f64>() / n as f64;
+    }
+    observed().take(n).sum::<f64>() / n.max(1) as f64
 }
 
 /// Mean deviation of each phase from the centred moving average over one season, brought to sum zero.
@@ -209,6 +279,9 @@ fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
     out.resize(m, 0.0);
     if m == 0 {
         return;
+    }
+    if y.iter().any(|v| v.is_nan()) {
+        return phase_means(y, out);
     }
     // A window over an even season has no middle, so the mean of two neighbouring windows stands for it.
     let even = m.is_multiple_of(2);
@@ -235,6 +308,19 @@ fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
     }
     let shift = sum / m as f64;
     out.iter_mut().for_each(|s| *s -= shift);
+}
+
+/// Mean deviation of each phase from the mean of all, where missing values leave no moving average.
+fn phase_means(y: &[f64], out: &mut [f64]) {
+    let mean = |values: &mut dyn Iterator<Item = f64>| {
+        let (sum, n) = values.filter(|v| !v.is_nan()).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+        if n > 0.0 { Some(sum / n) } else { None }
+    };
+    let m = out.len();
+    let all = mean(&mut y.iter().copied()).unwrap_or(0.0);
+    for (phase, s) in out.iter_mut().enumerate() {
+        *s = mean(&mut y.iter().skip(phase).step_by(m).copied()).map_or(0.0, |v| v - all);
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +350,7 @@ mod tests {
             .collect();
         let mut buffers = Buffers::default();
         for m in [1, 7] {
-            let found = fit(&y, m, &mut buffers);
+            let found = fit(&y, m, &mut buffers, &mut Vec::new());
             let mut least = f64::INFINITY;
             for i in 1..100 {
                 for j in 0..if m == 1 { 1 } else { 100 } {

@@ -4,7 +4,7 @@
 
 use super::calendar::{Clock, Frequency};
 use super::worker::{Fill, Plan, Worker};
-use super::{MODELS, Model, intervals, model};
+use super::{Choice, intervals};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupFunction, GroupSchema, GroupWorker};
@@ -69,9 +69,9 @@ static SIGNATURE: Signature = Signature {
         },
         Param {
             name: "model",
-            kind: Kind::Choice(model_names),
+            kind: Kind::Text,
             default: Some("null"),
-            meaning: "model; left out it is ets_ana with a season_length of at least 2, else ets_ann",
+            meaning: "model, and its parameters in brackets; left out it is ets_ana with a season_length of at least 2, else ets_ann",
         },
         Param {
             name: "level",
@@ -110,10 +110,6 @@ static SIGNATURE: Signature = Signature {
     ],
 };
 
-fn model_names() -> Vec<&'static str> {
-    MODELS.iter().map(|m| m.name()).collect()
-}
-
 impl GroupFunction for Forecast {
     fn signature(&self) -> &'static Signature {
         &SIGNATURE
@@ -132,21 +128,18 @@ impl GroupFunction for Forecast {
             )));
         }
         let clock = Clock::new(fields[input.keys].data_type())?;
-        let season_length = args.integer("season_length")?;
         let plan = Plan {
             frequency: Frequency::parse(args.text("freq")?, &clock)?,
             clock,
             keys: input.keys,
             horizon: size(args.integer("horizon")?)?,
-            season_length: size(season_length)?,
-            model: chosen(args, season_length)?,
+            ladder: ladder(args, size(args.integer("season_length")?)?)?,
             levels: args.integers("level")?.into_iter().map(|level| (level, intervals::half_width(level))).collect(),
             fill: match args.text("fill")? {
                 "zero" => Fill::Zero,
                 "previous" => Fill::Previous,
                 _ => Fill::Error,
             },
-            fallback: args.text("fallback")? == "yes",
         };
         let bound = Bound { time: fields[input.keys].name().clone(), plan: Arc::new(plan) };
         let output = bound.output();
@@ -167,24 +160,22 @@ fn size(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|e| Error::Bug(format!("{e}: number={number}")))
 }
 
-/// The model asked for, or the default for that season. Errors: `Argument` for a seasonal model without season.
-fn chosen(args: &Args, season_length: i64) -> Result<&'static dyn Model> {
+/// The model asked for, or the default for that season, and those below it. Errors: `Argument`.
+fn ladder(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
     let asked = !args.is_null("model")?;
     let name = match (asked, season_length) {
         (true, _) => args.text("model")?,
         (false, 1) => "ets_ann",
         (false, _) => "ets_ana",
     };
-    let chosen = model(name).ok_or_else(|| Error::Bug(format!("model is not in the table: name={name}")))?;
-    if chosen.is_seasonal() && season_length < 2 {
-        let others: Vec<_> = MODELS.iter().filter(|m| !m.is_seasonal()).map(|m| m.name()).collect();
-        return Err(Error::Argument(format!(
-            "forecast: bad argument: name=season_length, given={season_length}, allowed=[at least 2 with model '{name}'], add \
-             `season_length => ..` or take a model without season: known=[{}]",
-            others.join(", ")
-        )));
+    let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
+    let mut ladder = vec![first];
+    while args.text("fallback")? == "yes"
+        && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
+    {
+        ladder.push(next);
     }
-    Ok(chosen)
+    Ok(ladder)
 }
 
 struct Bound {

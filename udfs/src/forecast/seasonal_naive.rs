@@ -1,7 +1,10 @@
 //! The seasonal naive model.  In: a series. Out: its last full season, repeated.
 
-use super::naive::{Naive, repeat};
-use super::{Buffers, Model, Path, Spread};
+use super::naive::{Naive, Repeat};
+use super::{Kernel, Model};
+use crate::args::Args;
+use crate::error::Result;
+use std::sync::Arc;
 
 /// Seasonal naive: the last full season, repeated.
 ///
@@ -9,9 +12,10 @@ use super::{Buffers, Model, Path, Spread};
 /// |---|---|---|---|
 /// | `season_length` | none | at least 2 | observations per season |
 ///
-/// In: `y`, n >= season_length finite values. Out: `horizon` means in the unit of `y`; the standard deviation of step h is
-/// sigma sqrt(k + 1), k the full seasons before h, sigma^2 = SSE / (n - season_length), unknown if n = season_length.
-/// O(n + horizon) time, no memory. Errors: none beyond those of [`super::forecast`].
+/// In: `y`, n >= season_length values. Out: `horizon` means in the unit of `y`; the standard deviation of step h is
+/// sigma sqrt(k + 1), k the full seasons before h, sigma^2 = SSE / (n - season_length), unknown if n = season_length. A phase
+/// whose last value is missing takes the one before.
+/// O(n + horizon) time, O(season_length) memory. Errors: none beyond those of [`super::forecast`].
 /// Source: Hyndman & Athanasopoulos, FPP3, 5.2 and 5.5.
 pub(super) struct SeasonalNaive;
 
@@ -32,15 +36,11 @@ impl Model for SeasonalNaive {
         true
     }
 
-    fn observations_min(&self, season_length: usize) -> usize {
-        season_length
-    }
-
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Naive)
     }
 
-    fn fit(&self, y: &[f64], season_length: usize, _buffers: &mut Buffers, path: &mut Path) -> Spread {
-        repeat(y, season_length, path)
+    fn bind(&self, _args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
+        Ok(Arc::new(Repeat { season_length }))
     }
 }

@@ -31,6 +31,8 @@ pub enum Status {
     OutOfRange,
     /// The forecast lies outside the range of a 64-bit float.
     Overflow,
+    /// Values that the model cannot take, and `fallback` is `'no'`.
+    Unfit,
     /// Fewer observations than the model needs, and `fallback` is `'no'`.
     TooShort,
     /// More observations than there is memory for. The one status that depends on the memory of the run.
@@ -55,6 +57,7 @@ impl Status {
         Self::NoFrequency,
         Self::OutOfRange,
         Self::Overflow,
+        Self::Unfit,
         Self::TooShort,
         Self::TooLarge,
         Self::Bug,
@@ -94,6 +97,7 @@ impl Status {
             Self::NoFrequency => ("no_frequency", "one observation tells no frequency, and freq is 'auto'"),
             Self::OutOfRange => ("out_of_range", "a time lies outside the years 1 to 9999 or the range of its type"),
             Self::Overflow => ("overflow", "the forecast lies outside the range of a 64-bit float"),
+            Self::Unfit => ("unfit", "values that the model cannot take, and fallback is 'no'"),
             Self::TooShort => ("too_short", "fewer observations than the model needs, and fallback is 'no'"),
             Self::TooLarge => {
                 ("too_large", "more observations than there is memory for; the one status that depends on --memory")

@@ -5,10 +5,15 @@ use super::intervals::{class_1_deviations, half_width};
 use super::*;
 use proptest::prelude::*;
 
-fn path(model: &dyn Model, y: &[f64], season_length: usize, horizon: usize) -> Result<(Spread, Path), Refusal> {
-    let mut path = Path::default();
-    let spread = forecast(model, y, season_length, horizon, &mut Buffers::default(), &mut path)?;
+fn path(model: &'static dyn Model, y: &[f64], season_length: usize, horizon: usize) -> Result<(Spread, Path), Refusal> {
+    let (mut path, mut state) = (Path::default(), State::default());
+    let choice = Choice::plain(model, season_length).unwrap();
+    let spread = forecast(&choice, y, horizon, &mut Buffers::default(), &mut state, &mut path)?;
     Ok((spread, path))
+}
+
+fn least(model: &'static dyn Model, season_length: usize) -> usize {
+    Choice::plain(model, season_length).unwrap().kernel.observations_min()
 }
 
 fn season(model: &dyn Model) -> usize {
@@ -30,17 +35,13 @@ fn every_model_has_a_name_of_its_own_a_summary_and_a_source() {
 fn every_ladder_ends_at_a_model_that_takes_one_observation_by_needing_fewer_at_each_rung() {
     for m in MODELS {
         for season_length in [2, 7, 365] {
-            let mut rung: &dyn Model = *m;
+            let mut rung: &'static dyn Model = *m;
             while let Some(simpler) = rung.simpler() {
-                assert!(
-                    simpler.observations_min(season_length) < rung.observations_min(season_length),
-                    "{}",
-                    rung.name()
-                );
+                assert!(least(simpler, season_length) < least(rung, season_length), "{}", rung.name());
                 assert!(model(simpler.name()).is_some());
                 rung = simpler;
             }
-            assert_eq!(rung.observations_min(season_length), 1);
+            assert_eq!(least(rung, season_length), 1);
         }
     }
 }
@@ -49,7 +50,7 @@ fn every_ladder_ends_at_a_model_that_takes_one_observation_by_needing_fewer_at_e
 fn the_shortest_series_is_forecast_and_one_less_is_refused() {
     for m in MODELS {
         for season_length in if m.is_seasonal() { 2..30 } else { 1..2 } {
-            let least = m.observations_min(season_length);
+            let least = least(*m, season_length);
             let y: Vec<f64> = (0..least).map(|t| (t * t % 11) as f64).collect();
             let (_, found) = path(*m, &y, season_length, 40).unwrap();
             assert!(found.mean.iter().chain(&found.deviation).all(|v| v.is_finite()), "{}", m.name());
@@ -62,7 +63,7 @@ fn the_shortest_series_is_forecast_and_one_less_is_refused() {
 fn empty_and_not_finite_series_are_refused_by_name() {
     for m in MODELS {
         assert_eq!(path(*m, &[], season(*m), 3).unwrap_err().status, Status::TooShort);
-        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for bad in [f64::INFINITY, f64::NEG_INFINITY] {
             let mut y = vec![1.0; 40];
             y[17] = bad;
             let refusal = path(*m, &y, season(*m), 3).unwrap_err();
@@ -75,8 +76,31 @@ fn empty_and_not_finite_series_are_refused_by_name() {
 #[test]
 fn a_seasonal_model_without_season_is_refused() {
     for m in MODELS.iter().filter(|m| m.is_seasonal()) {
-        assert_eq!(path(*m, &[1.0; 40], 1, 3).unwrap_err().status, Status::TooShort);
-        assert_eq!(path(*m, &[1.0; 40], 0, 3).unwrap_err().status, Status::TooShort);
+        for season_length in [0, 1] {
+            let said = Choice::plain(*m, season_length).unwrap_err().to_string();
+            assert!(said.contains("name=season_length"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_state_moved_on_in_pieces_forecasts_what_one_moved_at_once_does() {
+    let y: Vec<f64> = (0..90).map(|t| if t % 17 == 5 { f64::NAN } else { f64::from(t * t % 23 + 1) }).collect();
+    for m in MODELS {
+        let kernel = Choice::plain(*m, season(*m)).unwrap().kernel;
+        let (mut buffers, mut start) = (Buffers::default(), State::default());
+        start.clear();
+        kernel.estimate(&y, &mut buffers, &mut start).unwrap();
+        let (mut at_once, mut pieces) = (start.clone(), start);
+        kernel.update(&y, &mut at_once);
+        y.chunks(7).for_each(|piece| kernel.update(piece, &mut pieces));
+        let (mut a, mut b) = (Path::default(), Path::default());
+        a.reset(19);
+        b.reset(19);
+        assert_eq!(kernel.forecast(&at_once, &mut a), kernel.forecast(&pieces, &mut b), "{}", m.name());
+        let bits = |p: &Path| p.mean.iter().chain(&p.deviation).map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&a), bits(&b), "{}", m.name());
+        assert!(a.mean.iter().all(|v| v.is_finite()), "{} {:?}", m.name(), a.mean);
     }
 }
 
@@ -153,7 +177,7 @@ fn the_recursion_and_the_bounds_agree_with_statsforecast_for_its_parameters() {
 #[test]
 fn the_fit_is_about_as_good_as_that_of_statsforecast() {
     for (golden, m) in [(ANA, 7), (ANN, 1)] {
-        let fit = exponential_smoothing::fit(&WEEKS, m, &mut Buffers::default());
+        let fit = exponential_smoothing::fit(&WEEKS, m, &mut Buffers::default(), &mut Vec::new());
         assert!(fit.sse < 1.15 * golden.sse, "m={m} own={} statsforecast={}", fit.sse, golden.sse);
     }
 }
@@ -397,6 +421,9 @@ proptest! {
         horizon in 1usize..30,
     ) {
         for m in MODELS {
+            if m.is_seasonal() && season_length < 2 {
+                continue;
+            }
             match path(*m, &y, season_length, horizon) {
                 Ok((_, found)) => {
                     prop_assert_eq!(found.mean.len(), horizon);
@@ -459,8 +486,8 @@ proptest! {
     fn a_shift_leaves_the_fit_as_good_as_it_was(y in prop::collection::vec(0.0..100.0, 20..80), shift in -1e4..1e4) {
         let moved: Vec<f64> = y.iter().map(|v| v + shift).collect();
         for m in [1, 7] {
-            let a = exponential_smoothing::fit(&y, m, &mut Buffers::default());
-            let b = exponential_smoothing::fit(&moved, m, &mut Buffers::default());
+            let a = exponential_smoothing::fit(&y, m, &mut Buffers::default(), &mut Vec::new());
+            let b = exponential_smoothing::fit(&moved, m, &mut Buffers::default(), &mut Vec::new());
             prop_assert!((a.sse - b.sse).abs() <= 1e-6 * a.sse + 1e-9, "m={} {:?} {:?}", m, a, b);
         }
     }

@@ -5,7 +5,7 @@
 use super::calendar::{Calendar, Clock, Frequency};
 use super::rows::{Rows, Verdict};
 use super::status::{Refusal, Status};
-use super::{Buffers, Model, Path, Spread, forecast};
+use super::{Buffers, Choice, Path, Spread, State, forecast};
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
@@ -37,13 +37,12 @@ pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) keys: usize,
     pub(super) horizon: usize,
-    pub(super) season_length: usize,
     pub(super) frequency: Frequency,
-    pub(super) model: &'static dyn Model,
+    /// The model, then the simpler ones below it.
+    pub(super) ladder: Vec<Choice>,
     /// Percent, and the half width in standard deviations.
     pub(super) levels: Vec<(i64, f64)>,
     pub(super) fill: Fill,
-    pub(super) fallback: bool,
 }
 
 /// Forecasts the series of one partition.
@@ -61,6 +60,7 @@ pub(super) struct Worker {
     /// The last time of a series whose rows are no longer held.
     shed: Option<Option<i64>>,
     buffers: Buffers,
+    state: State,
     path: Path,
     rows: Rows,
 }
@@ -79,6 +79,7 @@ impl Worker {
             rows_in: 0,
             shed: None,
             buffers: Buffers::default(),
+            state: State::default(),
             path: Path::default(),
             rows,
         }
@@ -275,20 +276,17 @@ impl Worker {
     /// Goes down the ladder of models to the first that the series is long enough for.
     fn fit(&mut self, plan: &Plan) -> Result<Fitted, Refusal> {
         let y = if self.filled.is_empty() { &self.values } else { &self.filled };
-        let mut model = plan.model;
-        let mut short = None;
-        while y.len() < model.observations_min(plan.season_length) {
-            let refusal = Refusal::too_short(model.name(), model.observations_min(plan.season_length), y.len());
-            let Some(simpler) = model.simpler().filter(|_| plan.fallback) else { return Err(refusal) };
-            short.get_or_insert(refusal.reason);
-            model = simpler;
-        }
-        let (buffers, path) = (&mut self.buffers, &mut self.path);
-        let run = AssertUnwindSafe(|| forecast(model, y, plan.season_length, plan.horizon, buffers, path));
+        let least = |choice: &Choice| choice.kernel.observations_min();
+        let fits = |choice: &&Choice| y.len() >= least(choice);
+        let too_short = |choice: &Choice| Refusal::too_short(choice.model.name(), least(choice), y.len());
+        let Some(chosen) = plan.ladder.iter().find(fits) else { return Err(too_short(&plan.ladder[0])) };
+        let short = plan.ladder.first().filter(|first| !fits(first)).map(|first| too_short(first).reason);
+        let (buffers, state, path) = (&mut self.buffers, &mut self.state, &mut self.path);
+        let run = AssertUnwindSafe(|| forecast(chosen, y, plan.horizon, buffers, state, path));
         let spread = catch_unwind(run).unwrap_or_else(|panic| {
             let what =
                 panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
-            let reason = format!("model {} panicked, please report it: {}", model.name(), what.unwrap_or_default());
+            let reason = format!("model {} panicked, please report it: {}", chosen.text, what.unwrap_or_default());
             Err(Refusal::new(Status::Bug, reason))
         })?;
         let widest = plan.levels.iter().map(|(_, z)| *z).fold(0.0, f64::max);
@@ -298,21 +296,15 @@ impl Worker {
             return Err(Refusal::new(Status::Overflow, reason));
         }
         let bounds = spread == Spread::Known;
-        let unknown = (!bounds && !plan.levels.is_empty()).then(|| {
-            format!(
-                "{} needs n>{} for an interval, has n={}",
-                model.name(),
-                model.observations_min(plan.season_length),
-                y.len()
-            )
-        });
+        let unknown = (!bounds && !plan.levels.is_empty())
+            .then(|| format!("{} needs n>{} for an interval, has n={}", chosen.model.name(), least(chosen), y.len()));
         let (status, reason) = match (short, unknown) {
             (None, None) => (Status::Ok, None),
             (None, Some(unknown)) => (Status::NoInterval, Some(unknown)),
             (Some(short), None) => (Status::Fallback, Some(short)),
             (Some(short), Some(unknown)) => (Status::Fallback, Some(format!("{short}; {unknown}"))),
         };
-        Ok(Fitted { model: model.name(), status, reason, bounds })
+        Ok(Fitted { model: chosen.model.name(), status, reason, bounds })
     }
 
     fn write(&mut self, fitted: &Fitted) {

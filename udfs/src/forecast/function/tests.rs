@@ -283,7 +283,7 @@ fn wrong_arguments_are_refused_when_bound_and_say_what_is_allowed() {
         (&daily, json!({}), "name=horizon"),
         (&daily, json!({"horizon": 0}), "whole number from 1 to 10000"),
         (&daily, json!({"horizon": 1, "modle": "naive"}), "did you mean `model`?"),
-        (&daily, json!({"horizon": 1, "model": "ets_anna"}), "did you mean 'ets_ann"),
+        (&daily, json!({"horizon": 1, "model": "ets_anna"}), "did you mean `ets_ann"),
         (&daily, json!({"horizon": 1, "model": "ets_ana"}), "at least 2 with model 'ets_ana'"),
         (&daily, json!({"horizon": 1, "level": [0]}), "1 to 99"),
         (&daily, json!({"horizon": 1, "fill": "none"}), "zero"),
@@ -339,6 +339,7 @@ fn one_worker_gives_the_same_rows_for_a_series_whatever_came_before() {
 
 #[test]
 fn a_panicking_model_costs_its_series_alone() {
+    use crate::forecast::{Buffers, Kernel, Model, Path, Refusal, Spread, State};
     struct Broken;
     impl Model for Broken {
         fn name(&self) -> &'static str {
@@ -350,23 +351,23 @@ fn a_panicking_model_costs_its_series_alone() {
         fn source(&self) -> &'static str {
             ""
         }
-        fn is_seasonal(&self) -> bool {
-            false
-        }
-        fn observations_min(&self, _: usize) -> usize {
-            1
-        }
         fn simpler(&self) -> Option<&'static dyn Model> {
             None
         }
-        fn fit(
-            &self,
-            _: &[f64],
-            _: usize,
-            _: &mut crate::forecast::Buffers,
-            _: &mut crate::forecast::Path,
-        ) -> crate::forecast::Spread {
+        fn bind(&self, _: &Args, _: usize) -> Result<Arc<dyn Kernel>> {
+            Ok(Arc::new(Broken))
+        }
+    }
+    impl Kernel for Broken {
+        fn observations_min(&self) -> usize {
+            1
+        }
+        fn estimate(&self, _: &[f64], _: &mut Buffers, _: &mut State) -> Result<(), Refusal> {
             panic!("division by zero of 1")
+        }
+        fn update(&self, _: &[f64], _: &mut State) {}
+        fn forecast(&self, _: &State, _: &mut Path) -> Spread {
+            Spread::Unknown
         }
     }
     let rows = batch(Some("a"), days(9), counting(9));
@@ -374,12 +375,10 @@ fn a_panicking_model_costs_its_series_alone() {
         clock: Clock::new(&DataType::Date32).unwrap(),
         keys: 1,
         horizon: 2,
-        season_length: 1,
         frequency: Frequency::Auto,
-        model: &Broken,
+        ladder: vec![Choice::plain(&Broken, 1).unwrap()],
         levels: vec![],
         fill: Fill::Error,
-        fallback: true,
     };
     let mut worker = Worker::new(Arc::new(plan));
     for _ in 0..2 {
