@@ -5,6 +5,7 @@
 
 mod calendar;
 mod choice;
+mod demand;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
@@ -18,6 +19,7 @@ mod status;
 mod worker;
 
 pub use choice::{Choice, model_params};
+pub use demand::{Class, Demand, classify};
 pub use function::Forecast;
 pub use intervals::normal_quantile;
 pub use model::{Buffers, Kernel, Model, Path, Spread, State};
