@@ -3,13 +3,13 @@
 //! In: the values of one series, NaN where missing. Out: a class and the figures behind it.
 
 /// Mean interval between sales above which demand is intermittent. Source: Syntetos, Boylan & Croston (2005).
-pub const ADI_BORDER: f64 = 1.32;
+pub(super) const ADI_BORDER: f64 = 1.32;
 
 /// Squared coefficient of variation of the sales above which demand is erratic or lumpy. Source: as [`ADI_BORDER`].
-pub const CV_SQUARED_BORDER: f64 = 0.49;
+pub(super) const CV_SQUARED_BORDER: f64 = 0.49;
 
 /// Observations below which a series counts as new.
-pub const NEW_BELOW: usize = 4;
+pub(super) const NEW_BELOW: usize = 4;
 
 /// Chance of a silence as long as the last one, below which a series counts as dead, were sales still as frequent.
 const DEAD_CHANCE: f64 = 0.01;
