@@ -91,3 +91,56 @@ impl Kernel for Walk {
 fn states(state: &State) -> [f64; 6] {
     std::array::from_fn(|i| state.states.get(i).copied().unwrap_or(f64::NAN))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::intervals::half_width;
+    use crate::forecast::test_series::AIR;
+    use crate::forecast::{Choice, forecast};
+
+    fn fit(y: &[f64]) -> Path {
+        let (mut path, mut state) = (Path::default(), State::default());
+        let choice = Choice::parse("drift", 1).unwrap();
+        forecast(&choice, y, 6, &mut Buffers::default(), &mut state, &mut path).unwrap();
+        path
+    }
+
+    /// Golden: R package forecast, `rwf(AirPassengers, drift = TRUE, h = 6, level = 95)`: mean and upper. Relative
+    /// tolerance 1e-12, both sides compute in f64. (statsforecast divides by one degree of freedom more.)
+    #[test]
+    fn drift_agrees_with_r() {
+        let path = fit(&AIR);
+        for (t, (mean, deviation)) in path.mean.iter().zip(&path.deviation).enumerate() {
+            assert!((mean - MEAN[t]).abs() < 1e-12 * MEAN[t], "{mean}");
+            let upper = mean + half_width(95) * deviation;
+            assert!((upper - UPPER_95[t]).abs() < 1e-12 * UPPER_95[t], "{upper}");
+        }
+    }
+
+    #[test]
+    fn missing_values_on_a_line_change_nothing() {
+        let mut y: Vec<f64> = (0..20).map(|t| 3.0 + 2.0 * f64::from(t)).collect();
+        [5, 6, 12, 18, 19].into_iter().for_each(|t| y[t] = f64::NAN);
+        let path = fit(&y);
+        assert_eq!(path.mean, [43.0, 45.0, 47.0, 49.0, 51.0, 53.0]);
+        assert_eq!(path.deviation, [0.0; 6]);
+    }
+
+    const MEAN: [f64; 6] = [
+        434.23776223776224,
+        436.47552447552448,
+        438.71328671328672,
+        440.95104895104896,
+        443.1888111888112,
+        445.42657342657344,
+    ];
+    const UPPER_95: [f64; 6] = [
+        500.62585416581624,
+        530.68789677048039,
+        554.49660602477866,
+        575.10318856081551,
+        593.6847569372519,
+        610.84264400408642,
+    ];
+}

@@ -100,3 +100,57 @@ fn factor(state: &State, step: u64) -> f64 {
         m => state.parameters[(step % m) as usize],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::test_series::AIR;
+    use crate::forecast::{Choice, forecast};
+
+    /// Golden: R 4, `n2(ts(AirPassengers, frequency = 12 | 4))` with the organisers' `SeasonalityTest` and Naive 2 of
+    /// Mcompetitions/M4-methods, "Benchmarks and Evaluation.R". Relative tolerance 1e-12, both sides compute in f64.
+    #[test]
+    fn naive2_agrees_with_the_organisers_of_m4() {
+        for (m, golden) in [(12, &MONTHS[..]), (4, &QUARTERS[..])] {
+            let choice = Choice::parse("naive2", m).unwrap();
+            let (mut path, mut state) = (Path::default(), State::default());
+            forecast(&choice, &AIR, golden.len(), &mut Buffers::default(), &mut state, &mut path).unwrap();
+            let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * b;
+            assert!(path.mean.iter().zip(golden).all(near), "m={m} {:?}", path.mean);
+        }
+    }
+
+    #[test]
+    fn without_a_season_or_with_a_zero_it_is_the_naive_model() {
+        let mut y = AIR;
+        y[50] = 0.0;
+        for (m, y) in [(1, &AIR), (12, &y)] {
+            let paths = ["naive", "naive2"].map(|name| {
+                let (mut path, mut state) = (Path::default(), State::default());
+                let choice = Choice::parse(name, m).unwrap();
+                forecast(&choice, y, 20, &mut Buffers::default(), &mut state, &mut path).unwrap();
+                path
+            });
+            assert_eq!(paths[0], paths[1]);
+        }
+    }
+
+    const MONTHS: [f64; 14] = [
+        437.48202995620539,
+        424.69490458123408,
+        484.16825477108898,
+        469.0475714955848,
+        471.67757417549132,
+        534.83101090910793,
+        589.51670699002182,
+        586.32314017346391,
+        509.7019173134201,
+        443.02216572469212,
+        385.06846883448787,
+        432.0,
+        437.48202995620539,
+        424.69490458123408,
+    ];
+    const QUARTERS: [f64; 6] =
+        [412.13874078440654, 406.90687766376834, 423.6618611366801, 432.0, 412.13874078440654, 406.90687766376834];
+}

@@ -39,7 +39,7 @@ use std::sync::Arc;
 /// `auto_theta` leaves the static models out: their line has seen the values whose errors are compared (statsforecast
 /// compares them, and takes an optimised static one nearly always); forecasts of theirs and of the dynamic ones
 /// hardly differ with the same theta.
-/// O(n + n m) time, O(n) memory while fitting, m + 17 numbers kept. Errors: `unfit` if `season => mul` cannot be.
+/// O(n + n m) time, O(n) memory while fitting, O(m) kept. Errors: `unfit` if `season => mul` cannot be.
 /// Source: Fiorucci, Pellegrini, Louzada, Petropoulos & Koehler (2016), Models for optimising the theta method and their
 /// relationship to state space models, IJF 32; Assimakopoulos & Nikolopoulos (2000), IJF 16; golden values from
 /// statsforecast.
@@ -366,3 +366,6 @@ fn aicc(sse: f64, n: f64, k: f64) -> f64 {
     let correction = if left > 0.0 { 2.0 * k * (k + 1.0) / left } else { 1e6 };
     n * libm::log((sse / n).max(f64::MIN_POSITIVE)) + 2.0 * k + correction
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,77 @@ impl Kernel for Ring {
 fn observed(v: f64) -> (f64, f64) {
     if v.is_nan() { (0.0, 0.0) } else { (v, 1.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::test_series::{AIR, SLOW};
+    use crate::forecast::{Choice, forecast};
+
+    fn fit(text: &str, y: &[f64], season_length: usize, horizon: usize) -> (Spread, Path) {
+        let (mut path, mut state) = (Path::default(), State::default());
+        let choice = Choice::parse(text, season_length).unwrap();
+        let spread = forecast(&choice, y, horizon, &mut Buffers::default(), &mut state, &mut path).unwrap();
+        (spread, path)
+    }
+
+    /// Golden: statsforecast 2.1.1, `WindowAverage(10)`, `SeasonalWindowAverage(season_length=12 | 7, window_size=3)`.
+    /// Relative tolerance 1e-14: means of whole numbers, taken about the first of them.
+    #[test]
+    fn window_means_agree_with_statsforecast() {
+        for (text, y, m, golden) in [
+            ("window_mean(window => 10)", &AIR[..], 1, &[490.6; 2][..]),
+            ("window_mean(window => 10)", &SLOW[..], 1, &[2.6; 2][..]),
+            ("seasonal_window_mean(window => 3)", &AIR[..], 12, &MONTHS[..]),
+            ("seasonal_window_mean(window => 3)", &SLOW[..], 7, &DAYS[..]),
+        ] {
+            let (_, path) = fit(text, y, m, golden.len());
+            assert!(path.mean.iter().zip(golden).all(|(a, b)| (a - b).abs() <= 1e-14 * b.max(1.0)), "{text} {path:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_window_holds_whole_seasons() {
+        let y: Vec<f64> = (0..200).map(f64::from).collect();
+        for (season_length, window) in [(1, 28), (4, 28), (7, 28), (12, 24), (24, 24), (52, 52)] {
+            let (_, path) = fit("window_mean", &y, season_length, 1);
+            assert_eq!(path.mean, [199.0 - f64::from(window - 1) / 2.0], "season_length={season_length}");
+        }
+    }
+
+    #[test]
+    fn missing_values_are_left_out_and_a_window_without_any_keeps_its_mean() {
+        let y = [f64::NAN, 4.0, 8.0, f64::NAN, 6.0];
+        assert_eq!(fit("window_mean(window => 3)", &y, 1, 2).1.mean, [7.0, 7.0]);
+        let y = [4.0, 8.0, f64::NAN, f64::NAN, f64::NAN];
+        assert_eq!(fit("window_mean(window => 2)", &y, 1, 2).1.mean, [8.0, 8.0]);
+        // The second phase was never observed: the first stands for it.
+        let y = [4.0, f64::NAN, 3.0, 5.0, f64::NAN, 3.0];
+        let (spread, path) = fit("seasonal_window_mean", &y, 3, 3);
+        assert_eq!((spread, path.mean), (Spread::Known, vec![4.5, 4.5, 3.0]));
+    }
+
+    #[test]
+    fn a_spike_leaves_no_trace_once_its_window_is_over() {
+        let y: Vec<f64> = (0..60).map(|t| if t == 20 { 1e15 } else { 0.1 }).collect();
+        let (_, path) = fit("window_mean(window => 10)", &y, 1, 1);
+        assert!((path.mean[0] - 0.1).abs() < 1e-15, "{:?}", path.mean);
+    }
+
+    const MONTHS: [f64; 12] = [
+        372.3333333333333,
+        350.3333333333333,
+        395.6666666666667,
+        401.6666666666667,
+        418.3333333333333,
+        480.6666666666667,
+        553.6666666666666,
+        556.6666666666666,
+        458.3333333333333,
+        409.0,
+        354.0,
+        391.3333333333333,
+    ];
+    const DAYS: [f64; 7] =
+        [0.0, 1.3333333333333333, 1.3333333333333333, 2.3333333333333335, 0.6666666666666666, 4.666666666666667, 7.0];
+}
