@@ -6,16 +6,25 @@
 mod calendar;
 mod choice;
 mod demand;
+mod drift;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
 mod function;
+mod harmonic;
 mod intervals;
+mod least_squares;
 mod model;
 mod naive;
+mod naive2;
+mod periodogram;
 mod rows;
+mod seasonal_adjustment;
 mod seasonal_naive;
 mod status;
+mod theta;
+mod theta_line;
+mod window_mean;
 mod worker;
 
 pub use choice::{Choice, model_params};
@@ -33,6 +42,17 @@ pub const MODELS: &[&dyn Model] = &[
     &seasonal_naive::SeasonalNaive,
     &ets_ann::EtsAnn,
     &ets_ana::EtsAna,
+    &naive2::Naive2,
+    &drift::Drift,
+    &window_mean::WindowMean,
+    &window_mean::SeasonalWindowMean,
+    &harmonic::LinearTrend,
+    &harmonic::Harmonic,
+    &theta::THETA,
+    &theta::OPTIMIZED,
+    &theta::DYNAMIC,
+    &theta::DYNAMIC_OPTIMIZED,
+    &theta::AUTO,
 ];
 
 /// The model of that name.
@@ -128,5 +148,9 @@ fn scale(largest: f64) -> Option<(f64, f64)> {
     Some(if largest > 1.0 { (1.0 / power, power) } else { (power, 1.0 / power) })
 }
 
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod test_series;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ fn season(model: &dyn Model) -> usize {
 fn every_model_has_a_name_of_its_own_a_summary_and_a_source() {
     for (i, m) in MODELS.iter().enumerate() {
         assert!(!m.name().is_empty() && !m.summary().is_empty() && !m.source().is_empty(), "{}", m.name());
-        assert!(m.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", m.name());
+        assert!(m.name().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{}", m.name());
         assert!(MODELS[..i].iter().all(|other| other.name() != m.name()), "{}", m.name());
         assert!(model(m.name()).is_some_and(|found| found.name() == m.name()));
         assert!(m.source().contains("Hyndman"), "{}", m.source());
