@@ -3,18 +3,23 @@
 //! In: the values of one series, evenly spaced, or its rows. Out: means and standard deviations per step, or rows.
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
+mod adida;
+mod aggregation;
 mod calendar;
 mod choice;
+mod croston;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
 mod function;
+mod imapa;
 mod intervals;
 mod model;
 mod naive;
 mod rows;
 mod seasonal_naive;
 mod status;
+mod tsb;
 mod worker;
 
 pub use choice::{Choice, model_params};
@@ -31,6 +36,13 @@ pub const MODELS: &[&dyn Model] = &[
     &seasonal_naive::SeasonalNaive,
     &ets_ann::EtsAnn,
     &ets_ana::EtsAna,
+    &croston::Croston,
+    &croston::CrostonOptimized,
+    &croston::Sba,
+    &tsb::Tsb,
+    &tsb::TsbOptimized,
+    &adida::Adida,
+    &imapa::Imapa,
 ];
 
 /// The model of that name.
