@@ -9,9 +9,15 @@ use super::{Buffers, Kernel, Path, Refusal, Spread, State};
 /// Between these a smoothing parameter is searched, as statsforecast does.
 const ALPHA: (f64, f64) = (0.1, 0.3);
 
-/// Longest bucket of all that IMAPA averages over. Without a limit a series with one demand would get as many bucket
-/// lengths as it has periods; so far apart, the buckets say the same thing.
-const LEVELS_MAX: usize = 64;
+/// Search rounds at most; the second is the last unless the best of it lies at its end.
+const ROUNDS: usize = 3;
+
+/// How near the vertex of the first round's parabola the second round looks, in steps of the first.
+const NEAR: f64 = 0.15;
+
+/// Most bucket lengths that IMAPA averages over; more are thinned out evenly. Without a limit a series with one demand
+/// would get as many as it has periods.
+const LENGTHS_MAX: usize = 64;
 
 /// Fields of a bucket length in the states: level of the sums (NaN before the first full bucket), sum of the bucket in
 /// progress, its periods observed, its periods (negative while the series is before its first bucket).
@@ -39,17 +45,24 @@ impl Kernel for Aggregation {
 
     fn estimate(&self, y: &[f64], buffers: &mut Buffers, state: &mut State) -> Result<(), Refusal> {
         let longest = mean_interval(y);
-        let lengths = match self.lengths {
-            Lengths::Longest => longest..=longest,
-            Lengths::All => 1..=longest.min(LEVELS_MAX),
-        };
+        let count = if self.lengths == Lengths::All { longest.min(LENGTHS_MAX) } else { 1 };
         let mut sums = buffers.take(0);
         state.states.push(f64::NAN);
-        for length in lengths {
+        let has_gaps = y.iter().any(|v| v.is_nan());
+        for length in (1..=count).map(|k| longest * k / count) {
             let before = y.len() % length;
             sums.clear();
-            sums.extend(y[before..].chunks(length).map(|bucket| bucket_sum(bucket, length)).filter(|s| !s.is_nan()));
-            state.parameters.extend([length as f64, bounded_alpha(&sums)]);
+            let buckets = y[before..].chunks_exact(length);
+            let alpha = if has_gaps {
+                sums.extend(buckets.map(bucket_sum).filter(|s| !s.is_nan()));
+                bounded_alpha(&sums)
+            } else if length == 1 {
+                bounded_alpha(y)
+            } else {
+                sums.extend(buckets.map(|bucket| bucket.iter().fold(0.0, |sum, v| sum + v)));
+                bounded_alpha(&sums)
+            };
+            state.parameters.extend([length as f64, alpha]);
             state.states.extend([f64::NAN, 0.0, 0.0, -(before as f64)]);
         }
         buffers.give(sums);
@@ -57,21 +70,33 @@ impl Kernel for Aggregation {
     }
 
     fn update(&self, y: &[f64], state: &mut State) {
-        for &v in y {
-            state.steps += 1;
-            if !v.is_nan() && !state.states[0].is_nan() {
-                state.count(v - state.states[0]);
+        let State { parameters, states, steps, errors, sse, .. } = state;
+        let Some((forecast, fields)) = states.split_first_mut() else { return };
+        let (buckets, lengths) = (fields.as_chunks_mut::<FIELDS>().0, parameters.as_chunks::<2>().0);
+        let (mut count, mut sum, mut rest) = (0, *sse, y);
+        while !rest.is_empty() {
+            // Up to the next end of a bucket nothing changes but the sums; of several lengths one may end anywhere.
+            let until = if let ([bucket], [[length, _]]) = (&*buckets, lengths) { left(bucket, *length) } else { 1 };
+            let (values, after) = rest.split_at(until.clamp(1, rest.len()));
+            rest = after;
+            if !forecast.is_nan() {
+                for v in values.iter().filter(|v| !v.is_nan()) {
+                    let e = v - *forecast;
+                    sum += e * e;
+                    count += 1;
+                }
             }
-            let Some((forecast, fields)) = state.states.split_first_mut() else { return };
-            let lengths = state.parameters.as_chunks::<2>().0;
             let mut is_full = false;
-            for (bucket, [length, alpha]) in fields.as_chunks_mut::<FIELDS>().0.iter_mut().zip(lengths) {
-                is_full |= put(bucket, v, *length, *alpha);
+            for (bucket, [length, alpha]) in buckets.iter_mut().zip(lengths) {
+                is_full |= put(bucket, values, *length, *alpha);
             }
             if is_full {
-                *forecast = per_period(fields.as_chunks::<FIELDS>().0, lengths);
+                *forecast = per_period(buckets, lengths);
             }
         }
+        *steps += y.len() as u64;
+        *errors += count;
+        *sse = sum;
     }
 
     fn forecast(&self, state: &State, path: &mut Path) -> Spread {
@@ -80,15 +105,23 @@ impl Kernel for Aggregation {
     }
 }
 
-/// One more period into the bucket in progress; true if it made the bucket full and moved the level.
+/// Periods to the end of the bucket in progress, or to the start of the first one.
 #[inline]
-fn put(bucket: &mut [f64; FIELDS], v: f64, length: f64, alpha: f64) -> bool {
+fn left(bucket: &[f64; FIELDS], length: f64) -> usize {
+    let periods = bucket[3];
+    (if periods < 0.0 { -periods } else { length - periods }) as usize
+}
+
+/// Further periods into the bucket in progress, at most to its end; true if it is full and moved the level.
+#[inline]
+fn put(bucket: &mut [f64; FIELDS], values: &[f64], length: f64, alpha: f64) -> bool {
     let [level, sum, observed, periods] = bucket;
-    *periods += 1.0;
-    if *periods <= 0.0 {
+    let is_before = *periods < 0.0;
+    *periods += values.len() as f64;
+    if is_before {
         return false;
     }
-    if !v.is_nan() {
+    for v in values.iter().filter(|v| !v.is_nan()) {
         *sum += v;
         *observed += 1.0;
     }
@@ -117,50 +150,51 @@ fn per_period(fields: &[[f64; FIELDS]], lengths: &[[f64; 2]]) -> f64 {
 /// Mean interval between demands, the first counted from the start of the series, to the nearest whole period (halves to
 /// even, as Python rounds); 1 without a demand. Missing values are no periods.
 fn mean_interval(y: &[f64]) -> usize {
-    let (mut periods, mut demands, mut last) = (0_u64, 0_u64, 0_u64);
-    for v in y.iter().filter(|v| !v.is_nan()) {
-        periods += 1;
-        let occurs = *v != 0.0;
-        demands += u64::from(occurs);
-        last = if occurs { periods } else { last };
-    }
-    if demands == 0 { 1 } else { (last as f64 / demands as f64).round_ties_even() as usize }
+    let occurs = |v: &f64| *v != 0.0 && !v.is_nan();
+    let Some(last) = y.iter().rposition(occurs) else { return 1 };
+    let count = |is: &dyn Fn(&f64) -> bool| y[..=last].iter().filter(|v| is(v)).count();
+    let (periods, demands) = (count(&|v| !v.is_nan()), count(&occurs));
+    (periods as f64 / demands as f64).round_ties_even() as usize
 }
 
 /// Sum of a full bucket, what is missing taken as the mean of the rest; NaN if all is missing.
-fn bucket_sum(bucket: &[f64], length: usize) -> f64 {
-    let plain: f64 = bucket.iter().sum();
-    if !plain.is_nan() {
-        return plain;
-    }
+fn bucket_sum(bucket: &[f64]) -> f64 {
     let (sum, n) = bucket.iter().filter(|v| !v.is_nan()).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
-    if n > 0.0 { sum * (length as f64 / n) } else { f64::NAN }
+    if n > 0.0 { sum * (bucket.len() as f64 / n) } else { f64::NAN }
 }
 
-/// The smoothing parameter from 0.1 to 0.3 with the least sum of squared one-step errors from the first value on.
+/// The smoothing parameter from 0.1 to 0.3 with the least sum of squared one-step errors from the first value on; where it
+/// makes no difference, the middle.
 ///
-/// Two rounds of eight candidates side by side, then the vertex of the parabola through the best and its neighbours. O(n)
-/// time, no memory; exact in bits for values scaled by a power of two.
+/// Rounds of eight candidates side by side; the vertex of the parabola through the best and its neighbours is the middle
+/// of the next round and at last the answer. O(n) time, no memory; exact in bits for values scaled by a power of two.
 pub(super) fn bounded_alpha(x: &[f64]) -> f64 {
     let (mut low, mut high) = ALPHA;
-    let Some((first, rest)) = x.split_first().filter(|(_, rest)| !rest.is_empty()) else { return low };
-    let mut found = low;
-    for round in 0..2 {
+    let middle = 0.5 * (low + high);
+    let Some((first, rest)) = x.split_first().filter(|(_, rest)| rest.len() > 1) else { return middle };
+    let mut found = middle;
+    for round in 0..ROUNDS {
         let step = (high - low) / (LANES - 1) as f64;
         let alpha: [f64; LANES] = std::array::from_fn(|k| low + step * k as f64);
         let sse = smoothing_errors(*first, rest, &alpha);
         let k = (0..LANES).fold(0, |best, k| if sse[k] < sse[best] { k } else { best });
-        found = alpha[k];
-        if round == 0 {
-            (low, high) = (alpha[k.saturating_sub(1)], alpha[(k + 1).min(LANES - 1)]);
-        } else if k > 0 && k + 1 < LANES {
-            let bend = (sse[k - 1] - sse[k]) + (sse[k + 1] - sse[k]);
-            if bend > 0.0 {
-                found += 0.5 * step * (sse[k - 1] - sse[k + 1]) / bend;
-            }
+        if round == 0 && sse.iter().all(|s| *s == sse[0]) {
+            break;
         }
+        found = alpha[k];
+        if k == 0 || k + 1 == LANES {
+            // At an end of the range the next round looks beside it, else it looks about it.
+            (low, high) = ((found - step).max(ALPHA.0), (found + step).min(ALPHA.1));
+            continue;
+        }
+        let bend = (sse[k - 1] - sse[k]) + (sse[k + 1] - sse[k]);
+        found += if bend > 0.0 { 0.5 * step * (sse[k - 1] - sse[k + 1]) / bend } else { 0.0 };
+        if round > 0 {
+            break;
+        }
+        (low, high) = ((found - NEAR * step).max(ALPHA.0), (found + NEAR * step).min(ALPHA.1));
     }
-    found
+    found.clamp(ALPHA.0, ALPHA.1)
 }
 
 /// Sums of squared one-step errors of exponential smoothing from `first` on.
@@ -177,3 +211,6 @@ fn smoothing_errors(first: f64, rest: &[f64], alpha: &[f64; LANES]) -> [f64; LAN
     }
     sse
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,13 +149,12 @@ impl Kernel for Ratio {
         let (alpha_size, alpha_interval) = (state.parameters[0], state.parameters[1]);
         let factor = if self.is_corrected { 1.0 - 0.5 * alpha_size } else { 1.0 };
         let [mut size, mut interval, mut gap, mut rate] = [0, 1, 2, 3].map(|i| state.states[i]);
-        for &v in y {
-            state.steps += 1;
-            if v.is_nan() {
-                continue;
-            }
+        let (mut errors, mut sse) = (state.errors, state.sse);
+        for &v in y.iter().filter(|v| !v.is_nan()) {
             gap += 1.0;
-            state.count(v - rate);
+            let e = v - rate;
+            errors += 1;
+            sse += e * e;
             if v == 0.0 {
                 continue;
             }
@@ -165,11 +164,13 @@ impl Kernel for Ratio {
             } else {
                 (size, interval) = (v, gap);
                 // What was forecast before the first demand, zero, tells nothing of the errors after it.
-                (state.errors, state.sse) = (0, 0.0);
+                (errors, sse) = (0, 0.0);
             }
             gap = 0.0;
             rate = factor * (size / interval);
         }
+        (state.errors, state.sse) = (errors, sse);
+        state.steps += y.len() as u64;
         state.states.copy_from_slice(&[size, interval, gap, rate]);
     }
 

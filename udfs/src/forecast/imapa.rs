@@ -7,12 +7,12 @@ use crate::error::Result;
 use std::sync::Arc;
 
 /// IMAPA (intermittent multiple aggregation prediction algorithm): the mean of the forecasts of [`super::adida::Adida`]
-/// for every bucket length from 1 to the mean interval between demands, which is cut at 64.
+/// for every bucket length from 1 to the mean interval between demands; of more than 64 lengths, 64 evenly spread.
 ///
 /// In, out and missing values as [`super::adida::Adida`]; each length has its own `alpha` in 0.1 to 0.3 and its own
-/// buckets, which end with the series fitted. statsforecast has no limit to the lengths.
-/// O(n log k + horizon) time to fit and O(k) for a new value, k the longest bucket; O(n) memory to fit, 6 k numbers of
-/// state. Errors: none beyond those of [`super::forecast`].
+/// buckets, which end with the series fitted. statsforecast takes all lengths.
+/// O(k n + horizon) time to fit and O(k) for a new value, k <= 64 the number of lengths; O(n) memory to fit, 6 k numbers
+/// of state. Errors: none beyond those of [`super::forecast`].
 /// Source: Petropoulos & Kourentzes (2015), Forecast combinations for intermittent demand, Journal of the Operational
 /// Research Society 66(6).
 pub(super) struct Imapa;

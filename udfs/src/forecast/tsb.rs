@@ -116,12 +116,11 @@ impl Kernel for Product {
     fn update(&self, y: &[f64], state: &mut State) {
         let (alpha_d, alpha_p) = (state.parameters[0], state.parameters[1]);
         let [mut size, mut probability] = [0, 1].map(|i| state.states[i]);
-        for &v in y {
-            state.steps += 1;
-            if v.is_nan() {
-                continue;
-            }
-            state.count(v - rate(size, probability));
+        let (mut errors, mut sse) = (state.errors, state.sse);
+        for &v in y.iter().filter(|v| !v.is_nan()) {
+            let e = v - rate(size, probability);
+            errors += 1;
+            sse += e * e;
             let occurs = f64::from(v != 0.0);
             probability = if probability.is_nan() { occurs } else { probability + alpha_p * (occurs - probability) };
             if v == 0.0 {
@@ -130,11 +129,13 @@ impl Kernel for Product {
             if size.is_nan() {
                 size = v;
                 // What was forecast before the first demand, zero, tells nothing of the errors after it.
-                (state.errors, state.sse) = (0, 0.0);
+                (errors, sse) = (0, 0.0);
             } else {
                 size += alpha_d * (v - size);
             }
         }
+        (state.errors, state.sse) = (errors, sse);
+        state.steps += y.len() as u64;
         state.states.copy_from_slice(&[size, probability]);
     }
 
