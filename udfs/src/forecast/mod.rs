@@ -15,10 +15,12 @@ mod function;
 mod imapa;
 mod intervals;
 mod model;
+mod mstl;
 mod naive;
 mod rows;
 mod seasonal_naive;
 mod status;
+mod stl;
 mod tsb;
 mod worker;
 
@@ -43,6 +45,7 @@ pub const MODELS: &[&dyn Model] = &[
     &tsb::TsbOptimized,
     &adida::Adida,
     &imapa::Imapa,
+    &mstl::Mstl,
 ];
 
 /// The model of that name.
