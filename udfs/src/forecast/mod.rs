@@ -3,18 +3,23 @@
 //! In: the values of one series, evenly spaced, or its rows. Out: means and standard deviations per step, or rows.
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
+mod adida;
+mod aggregation;
 mod calendar;
 mod choice;
 mod demand;
 mod drift;
+mod croston;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
 mod function;
 mod harmonic;
+mod imapa;
 mod intervals;
 mod least_squares;
 mod model;
+mod mstl;
 mod naive;
 mod naive2;
 mod periodogram;
@@ -25,6 +30,8 @@ mod status;
 mod theta;
 mod theta_line;
 mod window_mean;
+mod stl;
+mod tsb;
 mod worker;
 
 pub use choice::{Choice, model_params};
@@ -53,6 +60,14 @@ pub const MODELS: &[&dyn Model] = &[
     &theta::DYNAMIC,
     &theta::DYNAMIC_OPTIMIZED,
     &theta::AUTO,
+    &croston::Croston,
+    &croston::CrostonOptimized,
+    &croston::Sba,
+    &tsb::Tsb,
+    &tsb::TsbOptimized,
+    &adida::Adida,
+    &imapa::Imapa,
+    &mstl::Mstl,
 ];
 
 /// The model of that name.

@@ -16,6 +16,12 @@ fn least(model: &'static dyn Model, season_length: usize) -> usize {
     Choice::plain(model, season_length).unwrap().kernel.observations_min()
 }
 
+/// Whether a model forecasts less than it saw: the correction of SBA is for intermittent demand, and a constant series gets
+/// it too.
+fn takes_off_a_share(model: &dyn Model) -> bool {
+    model.name() == "sba"
+}
+
 fn season(model: &dyn Model) -> usize {
     if model.is_seasonal() { 7 } else { 1 }
 }
@@ -27,7 +33,8 @@ fn every_model_has_a_name_of_its_own_a_summary_and_a_source() {
         assert!(m.name().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{}", m.name());
         assert!(MODELS[..i].iter().all(|other| other.name() != m.name()), "{}", m.name());
         assert!(model(m.name()).is_some_and(|found| found.name() == m.name()));
-        assert!(m.source().contains("Hyndman"), "{}", m.source());
+        let has_year = m.source().split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() == 4);
+        assert!(m.source().contains("Hyndman") || has_year, "{}", m.source());
     }
 }
 
@@ -110,6 +117,10 @@ fn a_constant_series_is_forecast_as_that_constant_with_zero_width() {
         for c in [0.0, 5.0, -3.25, 1e308, -1e308, 5e-324, 0.1] {
             let (spread, found) = path(*m, &[c; 40], season(*m), 9).unwrap();
             assert_eq!(spread, Spread::Known);
+            if takes_off_a_share(*m) {
+                assert!(found.mean.iter().all(|v| v.abs() <= c.abs()), "{} c={c} {:?}", m.name(), found.mean);
+                continue;
+            }
             // 0.1 has no exact sum: the seasonal profile and the level may be off by units of rounding.
             let near = |v: &f64| (v - c).abs() <= 4.0 * f64::EPSILON * c.abs();
             assert!(found.mean.iter().all(near), "{} c={c} {:?}", m.name(), found.mean);
