@@ -263,7 +263,7 @@ pub(super) fn share(x: f64) -> f64 {
 }
 
 /// Level at the end of the series, from which the backcast starts: the mean of the last season or of ten values.
-fn end_level(y: &[f64], m: usize) -> f64 {
+pub(super) fn end_level(y: &[f64], m: usize) -> f64 {
     let observed = || y.iter().rev().filter(|v| !v.is_nan());
     let n = observed().count().min(if m > 0 { m } else { 10 });
     let tail = y.iter().rev().take(n);
@@ -274,7 +274,7 @@ fn end_level(y: &[f64], m: usize) -> f64 {
 }
 
 /// Mean deviation of each phase from the centred moving average over one season, brought to sum zero.
-fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
+pub(super) fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
     out.clear();
     out.resize(m, 0.0);
     if m == 0 {

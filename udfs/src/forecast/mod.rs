@@ -10,6 +10,7 @@ mod choice;
 mod demand;
 mod drift;
 mod croston;
+mod ets;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
@@ -68,6 +69,13 @@ pub const MODELS: &[&dyn Model] = &[
     &adida::Adida,
     &imapa::Imapa,
     &mstl::Mstl,
+    &ets::Ses,
+    &ets::Holt,
+    &ets::DampedHolt,
+    &ets::HoltWintersAdditive,
+    &ets::HoltWintersMultiplicative,
+    &ets::Ets,
+    &ets::AutoEts,
 ];
 
 /// The model of that name.
