@@ -3,6 +3,7 @@
 //! In: the values of one series, evenly spaced, or its rows. Out: means and standard deviations per step, or rows.
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
+mod arima;
 mod calendar;
 mod choice;
 mod ets_ana;
@@ -31,6 +32,8 @@ pub const MODELS: &[&dyn Model] = &[
     &seasonal_naive::SeasonalNaive,
     &ets_ann::EtsAnn,
     &ets_ana::EtsAna,
+    &arima::Arima,
+    &arima::AutoArima,
 ];
 
 /// The model of that name.
