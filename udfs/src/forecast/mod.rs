@@ -5,6 +5,7 @@
 
 mod adida;
 mod aggregation;
+mod arima;
 mod calendar;
 mod choice;
 mod demand;
@@ -76,6 +77,8 @@ pub const MODELS: &[&dyn Model] = &[
     &ets::HoltWintersMultiplicative,
     &ets::Ets,
     &ets::AutoEts,
+    &arima::Arima,
+    &arima::AutoArima,
 ];
 
 /// The model of that name.
