@@ -3,9 +3,10 @@
 //! In: one series. Out: a portfolio, its class, and how far its errors exceed what its models expect.
 
 use super::demand::{Demand, classify};
-use super::model::{Buffers, Path, Spread, State};
+use super::model::{Buffers, Path, State};
 use super::pools::{Family, Pool, pools};
 use super::portfolio::{Member, Portfolio};
+use super::predictive::Shape;
 use super::{Choice, Refusal};
 use crate::error::Result;
 use std::collections::HashMap;
@@ -32,14 +33,15 @@ pub(super) struct Auto {
     choices: HashMap<String, Option<Arc<Choice>>>,
     trials: Vec<Trial>,
     season: Vec<f64>,
+    ratios: Vec<f64>,
 }
 
 /// What `auto` says beside the portfolio.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) demand: Demand,
-    /// Mean squared error at the origins in units of what the models expect, and how many errors went into it.
-    pub(super) widening: (f64, f64),
+    /// Shape of the errors at the origins in units of those that the models expect.
+    pub(super) shape: Shape,
     /// Models that failed, and why.
     pub(super) failed: Vec<String>,
 }
@@ -82,7 +84,7 @@ impl Origins {
 impl Auto {
     /// `season_length` is at least 1, `horizon` in steps.
     pub(super) fn new(season_length: usize, horizon: usize) -> Self {
-        Self { season_length, horizon, choices: HashMap::new(), trials: vec![], season: vec![] }
+        Self { season_length, horizon, choices: HashMap::new(), trials: vec![], season: vec![], ratios: vec![] }
     }
 
     /// Bytes held.
@@ -112,22 +114,21 @@ impl Auto {
         let demand = classify(y, self.season_length);
         let origins = Origins::of(y, self.horizon, self.season_length);
         let mut failed = vec![];
-        let mut best: Option<(f64, (f64, f64))> = None;
+        let mut best: Option<(f64, Shape)> = None;
         portfolio.members.clear();
         portfolio.season_length = self.season_length;
         for pool in pools(&demand, self.season_length) {
             self.try_pool(&pool, y, &origins, buffers, &mut failed);
-            let Some((error, widening)) = self.judge(pool.family, y, &origins) else { continue };
+            let Some(error) = self.judge(pool.family, y, &origins) else { continue };
             if best.is_none_or(|(least, _)| error < least) {
-                best = Some((error, widening));
+                best = Some((error, Shape::conformal(&mut self.ratios, pool.family.shape(self.season_length, demand.observed), pool.family.prior())));
                 self.fit(pool.family, y, buffers, portfolio, &mut failed);
             }
         }
         if portfolio.members.is_empty() {
             self.foot(y, buffers, portfolio, &mut failed)?;
         }
-        let widening = best.map_or((0.0, 0.0), |(_, widening)| widening);
-        Ok(Chosen { demand, widening, failed })
+        Ok(Chosen { demand, shape: best.map_or(Shape::NORMAL, |(_, shape)| shape), failed })
     }
 
     /// Lets every model of a pool that the series is long enough for forecast at every origin.
@@ -156,9 +157,9 @@ impl Auto {
         self.trials.truncate(used);
     }
 
-    /// Scores and weights the trials. The mean squared error of the combination, and its errors in units of those that its
-    /// models expect; `None` if there is no trial.
-    fn judge(&mut self, family: Family, y: &[f64], origins: &Origins) -> Option<(f64, (f64, f64))> {
+    /// Scores and weights the trials. The mean squared error of the combination, `None` if there is no trial; its errors in
+    /// units of those that its models expect stay in `ratios`.
+    fn judge(&mut self, family: Family, y: &[f64], origins: &Origins) -> Option<f64> {
         if self.trials.is_empty() {
             return None;
         }
@@ -180,7 +181,8 @@ impl Auto {
             trial.score = if n > 0.0 { sum / n } else { f64::NAN };
         }
         weigh(&mut self.trials);
-        let (mut error, mut seen, mut ratio, mut n) = (0.0, 0.0, 0.0, 0.0);
+        let (mut error, mut seen) = (0.0, 0.0);
+        self.ratios.clear();
         for (o, &cut) in origins.cuts.iter().enumerate() {
             for (t, v) in y[cut..cut + h].iter().enumerate() {
                 let mut weight = 0.0;
@@ -198,13 +200,11 @@ impl Auto {
                 seen += 1.0;
                 let expected = deviation / weight;
                 if expected > 0.0 {
-                    ratio += (e / expected) * (e / expected);
-                    n += 1.0;
+                    self.ratios.push((e / expected).abs());
                 }
             }
         }
-        let error = if seen > 0.0 { error / seen } else { f64::INFINITY };
-        Some((error, (ratio, n)))
+        Some(if seen > 0.0 { error / seen } else { f64::INFINITY })
     }
 
     /// Takes the season out of the seasonal model's forecasts and adds what is more than noise of it to all.

@@ -7,7 +7,7 @@ use super::demand::{Class, classify};
 use super::memory::{Choices, Memory};
 use super::model::{Buffers, Path, Spread, State};
 use super::portfolio::Member;
-use super::predictive::{Asked, Predictive, Support};
+use super::predictive::{Asked, Predictive, Shape, Support};
 use super::status::{Refusal, Status, panic_text};
 use super::{Choice, scale};
 use crate::error::Result;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const ORIGINS: usize = 5;
 
 /// Errors as expected that count beside those seen at rolling origins, when the spread is measured.
-const PRIOR_ERRORS: f64 = 84.0;
+const PRIOR_ERRORS: f64 = 30.0;
 
 /// Weight of the newest error in the tracking signal. Source: Trigg (1964), Monitoring a forecasting system.
 const TRACKING: f64 = 0.1;
@@ -75,6 +75,7 @@ pub(super) struct Forecaster {
     /// What is known of the current series.
     pub(super) memory: Memory,
     spread: Spread,
+    ratios: Vec<f64>,
     /// Start states of the model fitted last.
     start: State,
     buffers: Buffers,
@@ -92,6 +93,7 @@ impl Forecaster {
             terms,
             memory: Memory::default(),
             spread: Spread::Unknown,
+            ratios: vec![],
             start: State::default(),
             buffers: Buffers::default(),
             choices: Choices::default(),
@@ -135,7 +137,7 @@ impl Forecaster {
         let (class, mut reasons) = match self.terms.asking.clone() {
             Asking::Auto => {
                 let chosen = self.auto.choose(y, &mut self.buffers, &mut self.memory.portfolio)?;
-                self.memory.widening = widening(chosen.widening);
+                self.memory.shape = chosen.shape;
                 (chosen.demand.class, chosen.failed)
             }
             Asking::Ladder(ladder) => {
@@ -177,7 +179,8 @@ impl Forecaster {
             };
             match done {
                 Ok(()) => {
-                    self.memory.widening = if choice.model.has_exact_spread() { 1.0 } else { self.spread_of(choice, y) };
+                    let exact = choice.model.has_exact_spread();
+                    self.memory.shape = if exact { Shape::NORMAL } else { self.shape_of(choice, y) };
                     return Ok(steps);
                 }
                 Err(refusal) => {
@@ -209,28 +212,24 @@ impl Forecaster {
         Ok(())
     }
 
-    /// How far the errors at rolling origins exceed what the model expects, its parameters and start states fixed: one more
-    /// pass over the series.
-    fn spread_of(&mut self, choice: &Choice, y: &[f64]) -> f64 {
+    /// The shape of the errors at rolling origins, parameters and start states fixed: one more pass over the series.
+    fn shape_of(&mut self, choice: &Choice, y: &[f64]) -> Shape {
         let h = self.terms.horizon.min(y.len() / 4);
-        let (mut ratio, mut n, mut at) = (0.0, 0.0, 0);
+        let mut at = 0;
+        self.ratios.clear();
         for k in (1..=ORIGINS).rev().filter(|k| h > 0 && y.len() > k * h + h) {
             let cut = y.len() - k * h;
             choice.kernel.update(&y[at..cut], &mut self.start);
             at = cut;
             self.member.reset(h);
             if choice.kernel.forecast(&self.start, &mut self.member) == Spread::Unknown {
-                return 1.0;
+                return Shape::NORMAL;
             }
-            for ((v, mean), deviation) in y[cut..].iter().zip(&self.member.mean).zip(&self.member.deviation) {
-                let e = (v - mean) / deviation;
-                if e.is_finite() {
-                    ratio += e * e;
-                    n += 1.0;
-                }
-            }
+            let expected = self.member.mean.iter().zip(&self.member.deviation);
+            let ratios = y[cut..].iter().zip(expected).map(|(v, (mean, deviation))| ((v - mean) / deviation).abs());
+            self.ratios.extend(ratios.filter(|r| r.is_finite()));
         }
-        widening((ratio, n))
+        Shape::conformal(&mut self.ratios, Shape::NORMAL, PRIOR_ERRORS)
     }
 
     /// What kind of number the series holds, as far as its intervals are concerned.
@@ -250,9 +249,6 @@ impl Forecaster {
     pub(super) fn look_ahead(&mut self) -> Result<(), Refusal> {
         self.path.reset(self.terms.horizon);
         self.spread = self.memory.portfolio.forecast(&mut self.path, &mut self.member);
-        for d in &mut self.path.deviation {
-            *d *= self.memory.widening;
-        }
         match self.path.mean.iter().zip(&self.path.deviation).position(|(m, d)| !(m + 9.0 * d).is_finite() || !(m - 9.0 * d).is_finite()) {
             None => Ok(()),
             Some(at) => Err(Refusal::new(
@@ -267,7 +263,7 @@ impl Forecaster {
         let (mean, deviation) = (self.path.mean[t], self.path.deviation[t]);
         let asked = &self.terms.asked;
         if self.spread == Spread::Known {
-            self.predictive.step(mean, deviation, self.memory.support, self.memory.shape(), asked, out);
+            self.predictive.step(mean, deviation, self.memory.support, self.memory.shape, asked, out);
         }
         if self.memory.support == Support::Real { mean } else { mean.max(0.0) }
     }
@@ -310,9 +306,4 @@ impl Forecaster {
             bounds: self.spread == Spread::Known,
         }
     }
-}
-
-/// Root of the mean squared error in units of what was expected, drawn to 1 as if [`PRIOR_ERRORS`] had been as expected.
-fn widening((ratio, n): (f64, f64)) -> f64 {
-    ((PRIOR_ERRORS + ratio) / (PRIOR_ERRORS + n)).sqrt()
 }

@@ -14,9 +14,6 @@ use std::sync::Arc;
 /// Changes with the layout, so that bytes of another version are told from broken ones.
 const VERSION: u8 = 1;
 
-/// Degrees of freedom of the errors of a combination.
-const COMBINED_FREEDOM: f64 = 6.0;
-
 /// A series between two nights.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
@@ -30,8 +27,8 @@ pub(super) struct Memory {
     pub(super) last_time: i64,
     /// Values moved on by since the last fit.
     pub(super) since_fit: u64,
-    /// Ratio of the errors that were seen to those that the models expect.
-    pub(super) widening: f64,
+    /// Shape of its errors in units of those that its models expect.
+    pub(super) shape: Shape,
     /// Smoothed one-step error and smoothed size of it, for the tracking signal.
     pub(super) tracking: (f64, f64),
     /// The models.
@@ -39,11 +36,6 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Shape of the errors of a continuous series: those of several models chosen by themselves have longer tails.
-    pub(super) fn shape(&self) -> Shape {
-        if self.portfolio.members.len() > 1 { Shape::Student(COMBINED_FREEDOM) } else { Shape::Normal }
-    }
-
     /// Appends the bytes to `out`. Cost: O(states).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
@@ -52,7 +44,8 @@ impl Memory {
         out.push(self.support as u8);
         out.extend(self.last_time.to_le_bytes());
         whole(out, self.since_fit);
-        for v in [self.widening, self.tracking.0, self.tracking.1, self.portfolio.scale] {
+        let [narrow, wide] = self.shape.reach;
+        for v in [narrow, wide, self.shape.variance, self.tracking.0, self.tracking.1, self.portfolio.scale] {
             out.extend(v.to_le_bytes());
         }
         whole(out, self.portfolio.members.len() as u64);
@@ -154,7 +147,8 @@ impl<'a> Bytes<'a> {
         let (class, support) = (self.byte()?, self.byte()?);
         let last_time = i64::from_le_bytes(self.eight()?);
         let since_fit = self.whole()?;
-        let (widening, tracking, scale) = (self.number()?, (self.number()?, self.number()?), self.number()?);
+        let shape = Shape { reach: [self.number()?, self.number()?], variance: self.number()? };
+        let (tracking, scale) = ((self.number()?, self.number()?), self.number()?);
         let mut members = vec![];
         for _ in 0..self.whole()? {
             let length = usize::try_from(self.whole()?).ok()?;
@@ -168,6 +162,6 @@ impl<'a> Bytes<'a> {
         let class = Class::ALL.iter().copied().find(|c| *c as u8 == class);
         let portfolio = Portfolio { members, season_length, scale };
         let support = [Support::Real, Support::NonNegative, Support::Count].into_iter().find(|s| *s as u8 == support)?;
-        Some(Memory { arguments, class, support, last_time, since_fit, widening, tracking, portfolio })
+        Some(Memory { arguments, class, support, last_time, since_fit, shape, tracking, portfolio })
     }
 }

@@ -4,6 +4,12 @@
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
 mod adida;
+mod auto;
+mod forecaster;
+mod memory;
+mod pools;
+mod portfolio;
+mod predictive;
 mod aggregation;
 mod arima;
 mod calendar;

@@ -5,6 +5,7 @@
 //! 36; Syntetos, Boylan & Croston (2005); Kourentzes, Petropoulos & Trapero (2014) on temporal aggregation.
 
 use super::demand::{Class, Demand};
+use super::predictive::Shape;
 
 /// Share of zeros from which a series is demand that comes and goes, rather than a quantity that rises and falls.
 const ZEROS: f64 = 0.05;
@@ -20,6 +21,30 @@ pub(super) enum Family {
     /// Each forecasts a level, to which the season of the seasonal one among them is added; squared errors judge them,
     /// because of demand the mean is wanted.
     Level,
+}
+
+impl Family {
+    /// Errors of such a pool on the shared sets, pooled, in units of those that its models expect: what a series with few
+    /// errors of its own is taken to have.
+    pub(super) fn shape(self, season_length: usize, observed: usize) -> Shape {
+        match self {
+            Self::Whole if season_length == 1 => {
+                // The fewer observations, the more their errors flatter the model.
+                let short = (30.0 / observed as f64).min(1.0);
+                Shape { reach: [1.28 * (1.0 + 0.45 * short), 1.96 * (1.0 + 1.3 * short)], variance: 1.0 + 0.5 * short }
+            }
+            Self::Whole => Shape { reach: [1.3, 2.2], variance: 1.1 },
+            Self::Level => Shape { reach: [1.3, 2.2], variance: 1.03 },
+        }
+    }
+
+    /// Errors of its own that weigh as much as the pooled ones.
+    pub(super) fn prior(self) -> f64 {
+        match self {
+            Self::Whole => 15.0,
+            Self::Level => 84.0,
+        }
+    }
 }
 
 /// Models that are judged and combined with each other.
@@ -41,6 +66,7 @@ pub(super) fn pools(demand: &Demand, season_length: usize) -> Vec<Pool> {
             vec![level(season_length, seasonal)]
         }
         _ if zeros < ZEROS => vec![whole(season_length)],
+        Class::Short => vec![level(season_length, false)],
         _ => vec![level(season_length, season_length > 1), whole(season_length)],
     }
 }

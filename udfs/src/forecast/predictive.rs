@@ -5,7 +5,7 @@
 use super::intervals::normal_quantile;
 
 /// Mean above which a count is as good as continuous: its distribution is taken as normal.
-const COUNT_MEAN_MAX: f64 = 400.0;
+const COUNT_MEAN_MAX: f64 = 20.0;
 
 /// Probability left in the tail where a count distribution is cut.
 const COUNT_TAIL: f64 = 1e-7;
@@ -31,34 +31,67 @@ pub(super) enum Support {
     Count,
 }
 
-/// Shape of the errors of a continuous series: how many deviations from the mean a level in percent reaches.
+/// Shape of the errors: how many expected deviations from the mean the levels reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Shape {
-    /// Normal errors.
-    Normal,
-    /// Student errors with so many degrees of freedom, scaled to the same variance.
-    Student(f64),
+pub(super) struct Shape {
+    /// Reach of the 80 % and the 95 % interval of a continuous series.
+    pub(super) reach: [f64; 2],
+    /// Ratio of the variance of the errors to the expected one, for the distribution of a count.
+    pub(super) variance: f64,
 }
 
-impl Shape {
-    /// Deviations from the mean at probability `p`.
-    pub(super) fn quantile(self, p: f64) -> f64 {
-        let z = normal_quantile(p);
-        match self {
-            Self::Normal => z,
-            Self::Student(nu) => student(z, nu) * ((nu - 2.0) / nu).sqrt(),
-        }
+/// Levels at which the reach of a shape is known.
+const KNOWN: [f64; 2] = [0.8, 0.95];
+
+/// Half widths of those levels under normal errors.
+const NORMAL: [f64; 2] = [1.281_551_565_544_600_4, 1.959_963_984_540_054];
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::NORMAL
     }
 }
 
-/// Student quantile from the normal one. Source: Abramowitz & Stegun 26.7.5, four terms; good to 1e-3 from five degrees of
-/// freedom on and between the 1 % and 99 % quantiles.
-fn student(z: f64, nu: f64) -> f64 {
-    let z2 = z * z;
-    let g1 = (z2 + 1.0) * z / 4.0;
-    let g2 = ((5.0 * z2 + 16.0) * z2 + 3.0) * z / 96.0;
-    let g3 = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) * z / 384.0;
-    z + g1 / nu + g2 / (nu * nu) + g3 / (nu * nu * nu)
+impl Shape {
+    /// Normal errors of the expected size.
+    pub(super) const NORMAL: Self = Self { reach: NORMAL, variance: 1.0 };
+
+    /// Split conformal: the quantiles of errors that were seen, in units of the expected ones, drawn towards `expected` as
+    /// if so many `prior` errors had been of that shape. `ratios`: |error| / expected deviation, in any order; is sorted.
+    ///
+    /// Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), Distribution-free predictive inference for regression.
+    pub(super) fn conformal(ratios: &mut [f64], expected: Self, prior: f64) -> Self {
+        let n = ratios.len() as f64;
+        if ratios.is_empty() {
+            return expected;
+        }
+        ratios.sort_unstable_by(f64::total_cmp);
+        let own = |level: f64| {
+            // The smallest ratio that a share of `level` of the errors and the next one do not exceed.
+            let rank = libm::ceil((n + 1.0) * level) as usize;
+            ratios[rank.clamp(1, ratios.len()) - 1]
+        };
+        let mix = |own: f64, expected: f64| (n * own + prior * expected) / (n + prior);
+        let narrow = mix(own(KNOWN[0]), expected.reach[0]);
+        let wide = mix(own(KNOWN[1]), expected.reach[1]).max(narrow);
+        let squares = ratios.iter().map(|r| r * r).sum::<f64>() / n;
+        Self { reach: [narrow, wide], variance: mix(squares, expected.variance) }
+    }
+
+    /// Expected deviations from the mean at probability `p`: the normal quantile, bent so that it meets the known levels.
+    fn quantile(&self, p: f64) -> f64 {
+        let z = normal_quantile(p);
+        if self.reach == NORMAL {
+            return z;
+        }
+        let (size, [narrow, wide]) = (z.abs(), self.reach);
+        let bent = if size <= NORMAL[0] {
+            narrow * size / NORMAL[0]
+        } else {
+            narrow + (wide - narrow) * (size - NORMAL[0]) / (NORMAL[1] - NORMAL[0])
+        };
+        bent.copysign(z)
+    }
 }
 
 /// Quantiles of one step after the other; keeps its buffers.
@@ -84,7 +117,7 @@ impl Predictive {
     ) {
         out.clear();
         if support == Support::Count && mean <= COUNT_MEAN_MAX {
-            return self.count(mean.max(0.0), deviation, asked, out);
+            return self.count(mean.max(0.0), deviation * deviation * shape.variance, asked, out);
         }
         let floor = if support == Support::Real { f64::NEG_INFINITY } else { 0.0 };
         for level in &asked.levels {
@@ -95,8 +128,8 @@ impl Predictive {
         out.extend(asked.quantiles.iter().map(|p| (mean + shape.quantile(*p) * deviation).max(floor)));
     }
 
-    fn count(&mut self, mean: f64, deviation: f64, asked: &Asked, out: &mut Vec<f64>) {
-        self.distribution(mean, deviation * deviation);
+    fn count(&mut self, mean: f64, variance: f64, asked: &Asked, out: &mut Vec<f64>) {
+        self.distribution(mean, variance);
         let (mut lower_before, mut upper_before) = (usize::MAX, 0);
         for level in &asked.levels {
             let share = *level as f64 / 100.0;
@@ -175,19 +208,23 @@ mod tests {
         }
     }
 
-    /// Golden: scipy 1.17.1, `t.ppf(p, nu)`.
     #[test]
-    fn student_quantiles_agree_with_scipy() {
-        for (p, nu, golden) in [(0.975, 8.0, 2.306004135204166), (0.9, 8.0, 1.3968153097438645), (0.975, 5.0, 2.5705818356363146)] {
-            assert!((student(normal_quantile(p), nu) - golden).abs() < 2e-3, "{p} {nu}");
-        }
+    fn conformal_reaches_are_quantiles_of_the_errors_drawn_to_the_expected_ones() {
+        let mut ratios: Vec<f64> = (1..=99).rev().map(f64::from).collect();
+        let own = Shape::conformal(&mut ratios, Shape::NORMAL, 0.0);
+        assert_eq!(own.reach, [80.0, 95.0]);
+        let half = Shape::conformal(&mut ratios, Shape::NORMAL, 99.0);
+        assert!((half.reach[0] - (80.0 + NORMAL[0]) / 2.0).abs() < 1e-12);
+        assert_eq!(Shape::conformal(&mut [], own, 10.0), own);
+        assert!((own.quantile(0.9) - 80.0).abs() < 1e-9 && (own.quantile(0.025) + 95.0).abs() < 1e-9);
+        assert_eq!(own.quantile(0.5), 0.0);
     }
 
     #[test]
     fn a_rare_count_has_the_nearest_interval_of_whole_numbers() {
         let (mut p, mut out) = (Predictive::default(), vec![]);
         // P(0) = 0.81: nearer to 80 % than P(0..1).
-        p.step(0.2107, 0.459, Support::Count, Shape::Normal, &Asked { levels: vec![80], quantiles: vec![0.9] }, &mut out);
+        p.step(0.2107, 0.459, Support::Count, Shape::NORMAL, &Asked { levels: vec![80], quantiles: vec![0.9] }, &mut out);
         assert_eq!(out, [0.0, 0.0, 1.0]);
     }
 
@@ -202,7 +239,7 @@ mod tests {
         ) {
             let support = [Support::Real, Support::NonNegative, Support::Count][kind as usize];
             let mut out = vec![];
-            for shape in [Shape::Normal, Shape::Student(6.0)] {
+            for shape in [Shape::NORMAL, Shape { reach: [0.5, 4.0], variance: 2.5 }] {
                 Predictive::default().step(mean, deviation, support, shape, &asked(), &mut out);
                 prop_assert!(out.iter().all(|v| v.is_finite()));
                 prop_assert!(out[4] <= out[2] && out[2] <= out[0] && out[0] <= out[1] && out[1] <= out[3] && out[3] <= out[5], "{:?}", out);
