@@ -88,7 +88,6 @@ impl Loess {
     }
 
     /// The local regression with weights that fall to zero at `reach`; `None` if no value has a weight.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one formula; a struct for them would say less")]
     fn weighted(
         &self,
         y: &[f64],
