@@ -91,6 +91,23 @@ fn a_pure_season_is_found_whatever_is_missing() {
     }
 }
 
+/// A gap that no window spans is bridged by a straight line, in a time that does not grow with its square.
+#[test]
+fn a_long_gap_is_bridged() {
+    let n = 400_000;
+    let mut y: Vec<f64> = (0..n).map(|t| t as f64 + [1.0, -1.0][t % 2]).collect();
+    y[1000..n - 1000].fill(f64::NAN);
+    y[n - 100..].fill(f64::NAN);
+    let (mut parts, mut buffers) = (Parts::default(), Buffers::default());
+    for robust in [false, true] {
+        mstl(&y[..if robust { 5000 } else { n }], &[2], robust, &mut buffers, &mut parts);
+        assert!(parts.trend.iter().chain(&parts.seasonal).all(|v| v.is_finite()));
+    }
+    mstl(&y, &[2], false, &mut buffers, &mut parts);
+    assert!((parts.trend[n / 2] - (n / 2) as f64).abs() < 1.0, "{}", parts.trend[n / 2]);
+    assert!(parts.trend[n - 1] < (n - 90) as f64);
+}
+
 #[test]
 fn strengths_tell_trend_from_season_from_noise() {
     let mut buffers = Buffers::default();
