@@ -22,6 +22,7 @@ static SIZE: Signature = Signature {
         Column { name: "id", role: Role::Key, class: Class::Exact, many: true, required: true, meaning: "the group" },
         Column { name: "at", role: Role::Order, class: Class::Time, many: false, required: true, meaning: "the order" },
     ],
+    tables: &[],
     params: &[Param { name: "offset", kind: Kind::Integer { min: 0, max: 9 }, default: Some("0"), meaning: "added" }],
     output: &[Output { name: "rows", kind: "bigint", meaning: "rows of the group" }],
 };

@@ -12,6 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Days from 1970-01-01 to 0001-01-01 and to 9999-12-31.
@@ -309,7 +310,7 @@ impl Calendar {
     }
 
     /// Steps from the first time; `None` if the time does not lie on the calendar.
-    fn position(&self, clock: &Clock, time: i64) -> Option<i64> {
+    pub(super) fn position(&self, clock: &Clock, time: i64) -> Option<i64> {
         let steps = |distance: i64, n: i64| (distance % n == 0).then_some(distance / n);
         let position = match self.step {
             Step::Units(n) => return steps(time.checked_sub(self.origin)?, n),
@@ -319,6 +320,38 @@ impl Calendar {
             }
         };
         (self.at(clock, position)? == time).then_some(position)
+    }
+
+    /// Steps that a day touches, `days` after the day of `time`, counted from the first time: those that begin in it, else
+    /// the one that it lies in. Of step numbers, the step itself. Empty outside what the clock holds.
+    pub(super) fn steps_of_day(&self, clock: &Clock, time: i64, days: i64) -> Range<i64> {
+        self.try_steps_of_day(clock, time, days).unwrap_or(0..0)
+    }
+
+    fn try_steps_of_day(&self, clock: &Clock, time: i64, days: i64) -> Option<Range<i64>> {
+        if clock.day.is_none() {
+            let at = self.position(clock, time.checked_add(days)?)?;
+            return Some(at..at + 1);
+        }
+        let number = clock.local(time)?.0.checked_add(days)?;
+        let (begin, end) = (clock.utc(number, 0)?, clock.utc(number + 1, 0)?);
+        let within = self.before(clock, begin)?;
+        // A step before the first has no effect and, of months, no time.
+        let first = if self.at(clock, within) == Some(begin) { within } else { within + 1 }.max(0);
+        let steps = (first..).take_while(|&p| self.at(clock, p).is_some_and(|t| t < end)).count() as i64;
+        Some(if steps > 0 { first..first + steps } else { within..within + 1 })
+    }
+
+    /// The last step that does not begin after `time`.
+    fn before(&self, clock: &Clock, time: i64) -> Option<i64> {
+        let guess = match self.step {
+            Step::Units(n) => return Some(time.checked_sub(self.origin)?.div_euclid(n)),
+            Step::Days(n) => (clock.local(time)?.0 - clock.local(self.origin)?.0).div_euclid(n),
+            Step::Months(n, _) => {
+                (month(date(clock.local(time)?.0)?) - month(date(clock.local(self.origin)?.0)?)).div_euclid(n)
+            }
+        };
+        Some(if self.at(clock, guess).is_some_and(|t| t > time) { guess - 1 } else { guess })
     }
 
     /// The time so many steps after the first; `None` outside what the clock holds.

@@ -5,6 +5,8 @@
 
 mod calendar;
 mod choice;
+mod clean;
+pub mod effects;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
@@ -12,8 +14,10 @@ mod function;
 mod intervals;
 mod model;
 mod naive;
+mod regressors;
 mod rows;
 mod seasonal_naive;
+mod series;
 mod status;
 mod worker;
 

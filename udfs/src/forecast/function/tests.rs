@@ -28,7 +28,7 @@ fn batch(id: Option<&str>, time: ArrayRef, value: Vec<Option<f64>>) -> RecordBat
 }
 
 fn bind(schema: Arc<Schema>, given: Value) -> Result<Arc<dyn BoundFunction>> {
-    Forecast.bind(&GroupSchema { schema, keys: 1, order: 1 }, &args(given)?)
+    Forecast.bind(&GroupSchema::new(schema, 1, 1), &args(given)?)
 }
 
 /// Runs one series; gives the output columns by name.
@@ -98,10 +98,10 @@ fn every_status_has_its_own_name_and_every_output_column_its_help() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), super::super::Status::ALL.len());
-    let fields =
-        bind(batch(None, days(1), counting(1)).schema(), json!({"horizon": 1, "level": [80]})).unwrap().output();
-    let documented: Vec<_> =
-        SIGNATURE.output.iter().map(|o| o.name.replace("<time>", "ds").replace("<level>", "80")).skip(1).collect();
+    let given = json!({"horizon": 1, "level": [80], "quantiles": [0.025]});
+    let fields = bind_call(known_schema(), &["value", "regressors", KIND], &["holidays"], given).unwrap().output();
+    let named = |o: &Output| o.name.replace("<time>", "ds").replace("<level>", "80").replace("<percent>", "2_5");
+    let documented: Vec<_> = SIGNATURE.output.iter().map(named).skip(1).collect();
     assert_eq!(fields.iter().map(|f| f.name().clone()).collect::<Vec<_>>(), documented);
 }
 
@@ -373,12 +373,17 @@ fn a_panicking_model_costs_its_series_alone() {
     let rows = batch(Some("a"), days(9), counting(9));
     let plan = Plan {
         clock: Clock::new(&DataType::Date32).unwrap(),
-        keys: 1,
+        layout: Layout::of(&GroupSchema::new(rows.schema(), 1, 1)),
         horizon: 2,
+        season_length: 1,
         frequency: Frequency::Auto,
         ladder: vec![Choice::plain(&Broken, 1).unwrap()],
         levels: vec![],
-        fill: Fill::Error,
+        quantiles: vec![],
+        cleaning: cleaning(&args(json!({"horizon": 2})).unwrap()).unwrap(),
+        non_negative: None,
+        regressors: vec![],
+        holidays: false,
     };
     let mut worker = Worker::new(Arc::new(plan));
     for _ in 0..2 {
