@@ -5,6 +5,7 @@
 
 mod calendar;
 mod choice;
+pub mod effects;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
