@@ -8,19 +8,33 @@
 //! fit(y, columns, options, pool) -> Effects { adjusted, future, .. } -> model on `adjusted` -> Effects::put_back(path)
 //! ```
 
+//!
+//! Multiplicative (`y = base * exp(x b)`): a ridge regression with log link and variance proportional to the mean (quasi-
+//! Poisson), so that zeros and small counts bias nothing, as they do on log(1 + y); the base is a local mean times a
+//! profile of the season, and both are taken out of the columns before these compete for what is left.
+//! Source: McCullagh & Nelder (1989), Generalized Linear Models, 9; Speckman (1988), JRSS B 50 (partialling out).
+
+mod base;
+mod design;
 mod holidays;
+mod newton;
+mod pool;
 
 pub use holidays::{Holiday, HolidayColumn, holiday_columns};
+pub use pool::{Pool, PoolEffect, Pooling};
 
 use super::{Buffers, Path};
+use design::Design;
+use newton::Solution;
 
 /// What the numbers of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 0, or 1 where it applies (promotion, holiday, SNAP day, open): used as it is; the reference is 0.
+    /// 0, or 1 where it applies (promotion, holiday, SNAP day, open): enters as the difference from the more frequent one.
+    /// If nothing was ever sold on the rarer ones (open = 0), these count as closed: no value there, forecast 0.
     Event,
-    /// A positive price: enters as the logarithm of its ratio to the median of the history, so that a coefficient is an
-    /// elasticity on the multiplicative scale.
+    /// A positive price: enters as the logarithm of its ratio to the geometric mean of the history, so that a coefficient
+    /// is an elasticity on the multiplicative scale.
     Price,
     /// Any number: enters as the difference from the mean of the history in standard deviations.
     Number,
@@ -42,9 +56,9 @@ pub struct Column<'a> {
 /// How effects join the series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// Multiplicative if no value is negative and at least one is positive, else additive.
+    /// Multiplicative if no value is negative, else additive.
     Auto,
-    /// `y = base * exp(x b)`; zeros are fine, negative values make it additive (reported in [`Effects::scale`]).
+    /// `y = base * exp(x b)`; zeros are fine, a negative value makes it additive ([`Effects::multiplicative`] says so).
     Multiplicative,
     /// `y = base + x b`.
     Additive,
@@ -57,8 +71,16 @@ pub struct Options {
     pub scale: Scale,
     /// Steps of a season, whose profile is no effect of a column; 1 for none.
     pub season_length: usize,
-    /// Ridge weight, > 0: how strongly effects are drawn to the pool's, or to zero without a pool.
+    /// Ridge weight, > 0: 1 / tau^2, where tau is how far an effect of this series is expected to lie from the pool's (or
+    /// from zero without a pool), as a factor's logarithm or a share of the series' mean. 100 expects 10 %.
     pub lambda: f64,
+}
+
+impl Options {
+    /// The default for `lambda`.
+    pub const LAMBDA: f64 = 100.0;
+    /// The default for `lambda` in a [`Pooling`].
+    pub const LAMBDA_POOL: f64 = 200.0;
 }
 
 /// Why a column has no effect, or not one of its own.
@@ -74,8 +96,8 @@ pub enum Unused {
     Constant,
     /// Fewer observed steps than the fit needs, and no pool knows the column.
     TooFewObservations,
-    /// A multiple of an earlier column: that one carries the effect.
-    Collinear,
+    /// The season explains it: the same value on each phase.
+    Season,
 }
 
 /// Where a coefficient comes from.
@@ -87,6 +109,10 @@ pub enum Origin {
     Shrunk,
     /// The pool's alone: the series' history says nothing.
     Pool,
+    /// Nothing was ever sold where it applies: those steps are closed.
+    Closed,
+    /// As `Own` or `Shrunk`, but an earlier column says the same: they share the effect.
+    Collinear,
     /// No effect: zero.
     Unused(Unused),
 }
@@ -96,7 +122,7 @@ pub enum Origin {
 pub struct Coefficient {
     /// Per unit of the column as it enters (see [`Kind`]): a logarithm of a factor, or a summand.
     pub value: f64,
-    /// Standard error given the prior.
+    /// Standard error, given the prior and the other effects.
     pub error: f64,
     /// Where it comes from.
     pub origin: Origin,
@@ -139,76 +165,75 @@ impl Effects {
     }
 }
 
-/// The effects of a group: what its series' own are drawn to. A row travels as text ([`Pool::to_text`]).
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pool {
-    /// Per column name: coefficient and its standard error in the group.
-    pub effects: Vec<PoolEffect>,
-    /// Whether the coefficients are logarithms of factors.
-    pub multiplicative: bool,
-}
-
-/// The effect of one column in a group.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PoolEffect {
-    /// The column.
-    pub name: String,
-    /// As in [`Coefficient::value`].
-    pub value: f64,
-    /// As in [`Coefficient::error`].
-    pub error: f64,
-}
-
-/// Gathers the series of a group into a [`Pool`]: add each, merge the parts of a group, finish.
-#[derive(Debug, Clone, Default)]
-pub struct Pooling {}
-
-impl Pooling {
-    /// An empty group.
-    pub fn new(_options: Options) -> Self {
-        Self {}
-    }
-
-    /// One more series of the group, with the columns that [`fit`] will see.
-    pub fn add(&mut self, _y: &[f64], _columns: &[Column], _buffers: &mut Buffers) {
-        unimplemented!()
-    }
-
-    /// Joins another part of the same group.
-    pub fn merge(&mut self, _other: &Self) {
-        unimplemented!()
-    }
-
-    /// The group's effects; drawn to those of `parent` (a larger group), else to zero.
-    pub fn finish(&self, _parent: Option<&Pool>) -> Pool {
-        unimplemented!()
-    }
-}
-
-impl Pool {
-    /// One line of JSON.
-    pub fn to_text(&self) -> String {
-        unimplemented!()
-    }
-
-    /// Reads [`Pool::to_text`]. `None` if it is none.
-    pub fn from_text(_text: &str) -> Option<Self> {
-        unimplemented!()
-    }
-}
-
 /// Estimates the effects of `columns` on `y` and takes them out.
 ///
-/// `y`: the history, NaN where missing. The length of the columns' `future` is the horizon. Never fails: a column that
-/// cannot be used has an [`Origin::Unused`], and without any `adjusted` is `y` and `future` changes nothing.
+/// | argument | range | meaning |
+/// |---|---|---|
+/// | `y` | finite values, NaN where missing | the history |
+/// | `horizon` | any | steps after it; the length of each column's `future` |
+/// | `columns` | see [`Column`] | what is known of history and horizon |
+/// | `options` | see [`Options`] | scale, season, shrinkage |
+/// | `pool` | of the same scale, else left aside | what effects are drawn to |
+///
+/// Never fails: a column that cannot be used has an [`Origin::Unused`], and without any, `adjusted` is `y` and `future`
+/// changes nothing. O(n p^2) time for p columns, less for those that are mostly zero.
 pub fn fit(
-    _y: &[f64],
-    _horizon: usize,
-    _columns: &[Column],
-    _options: Options,
-    _pool: Option<&Pool>,
-    _buffers: &mut Buffers,
-    _effects: &mut Effects,
+    y: &[f64],
+    horizon: usize,
+    columns: &[Column],
+    options: Options,
+    pool: Option<&Pool>,
+    buffers: &mut Buffers,
+    effects: &mut Effects,
 ) {
-    unimplemented!()
+    let multiplicative = options.scale != Scale::Additive && !y.iter().any(|&v| v < 0.0);
+    let pool = pool.filter(|p| p.multiplicative == multiplicative);
+    let design = Design::new(y, horizon, columns, options, multiplicative, pool, buffers);
+    let solution = newton::solve(&design, buffers);
+    effects.multiplicative = multiplicative;
+    write_coefficients(&design, &solution, &mut effects.coefficients);
+    let mut eta = buffers.take(y.len() + horizon);
+    for (entry, &b) in design.entries.iter().zip(&solution.coefficients) {
+        eta.iter_mut().zip(design.column(entry)).for_each(|(sum, x)| *sum += b * x);
+    }
+    let unit = design.unit;
+    effects.adjusted.clear();
+    effects.future.clear();
+    if multiplicative {
+        effects.adjusted.extend(y.iter().zip(&eta).map(|(v, &eta)| match base::factor(eta) {
+            f if f < FACTOR_MIN => f64::NAN,
+            f => v / f,
+        }));
+        effects.future.extend(eta[y.len()..].iter().map(|&eta| base::factor(eta)));
+    } else {
+        effects.adjusted.extend(y.iter().zip(&eta).map(|(v, eta)| v - unit * eta));
+        effects.future.extend(eta[y.len()..].iter().map(|eta| unit * eta));
+    }
+    buffers.give(eta);
+    solution.give(buffers);
+    design.give(buffers);
+}
+
+/// Below this factor a value says too little of its base to be scaled up.
+const FACTOR_MIN: f64 = 0.05;
+
+fn write_coefficients(design: &Design, solution: &Solution, coefficients: &mut Vec<Coefficient>) {
+    coefficients.clear();
+    let unused = |why: &Option<Unused>| match why {
+        Some(why) => Origin::Unused(*why),
+        None => Origin::Own,
+    };
+    coefficients.extend(design.unused.iter().map(|why| Coefficient { value: 0.0, error: 0.0, origin: unused(why) }));
+    for (k, entry) in design.entries.iter().enumerate() {
+        let origin = match (entry.closed, solution.information[k] > 0.0, entry.pooled) {
+            (true, ..) => Origin::Closed,
+            (_, false, true) => Origin::Pool,
+            (_, false, false) => Origin::Unused(Unused::Season),
+            _ if solution.collinear[k] => Origin::Collinear,
+            (.., true) => Origin::Shrunk,
+            (.., false) => Origin::Own,
+        };
+        let error = design.unit / (solution.information[k] + entry.lambda).sqrt();
+        coefficients[entry.column] = Coefficient { value: design.unit * solution.coefficients[k], error, origin };
+    }
 }
