@@ -42,7 +42,7 @@ pub trait GroupFunction: Send + Sync + 'static {
 }
 
 /// The columns that reach a function: keys first, then order columns, then values.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GroupSchema {
     /// All columns, `[keys.., order.., values..]`, named as in the user's table.
     pub schema: Arc<Schema>,

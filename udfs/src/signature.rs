@@ -160,7 +160,8 @@ impl Class {
             Self::Integer => kind.is_integer(),
             Self::Text => matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
             Self::Bytes => {
-                Self::Text.takes(kind) || matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+                Self::Text.takes(kind)
+                    || matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
             }
             Self::Time => {
                 kind.is_integer() || matches!(kind, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))

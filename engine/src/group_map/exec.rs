@@ -9,8 +9,8 @@ use crate::functions::Functions;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -154,7 +154,8 @@ impl ExecutionPlan for GroupMapExec {
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
         let ascending = |plan: &Arc<dyn ExecutionPlan>, columns: usize| {
             let schema = plan.schema();
-            let each = (0..columns).map(|i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default())));
+            let each =
+                (0..columns).map(|i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default())));
             LexRequirement::new(each).map(OrderingRequirements::new)
         };
         // A side table by all its columns, so that its rows come in one order whoever read them.

@@ -61,7 +61,9 @@ pub(super) fn plan(
     let mut sides = vec![];
     for (table, query) in &call.tables {
         match table.reach {
-            Reach::Group(kind) => rows = rows.union(side_table::of_group(call, table, query, kind, &slots, context)?)?,
+            Reach::Group(kind) => {
+                rows = rows.union(side_table::of_group(call, table, query, kind, &slots, context)?)?
+            }
             Reach::Whole => {
                 wire.sides.push(table.name.to_string());
                 sides.push(side_table::whole(call, table, query, &slots, n_keys, context)?);

@@ -81,7 +81,14 @@ fn own_column(call: &Call, table: &Table, own: &Own, kind: &DataType, plan: &Log
 }
 
 /// The column as `kind`. Errors: a type that its class does not take, or that cannot become `kind`.
-fn carry(call: &Call, table: &Table, column: Column, class: Class, kind: &DataType, plan: &LogicalPlan) -> Result<Expr> {
+fn carry(
+    call: &Call,
+    table: &Table,
+    column: Column,
+    class: Class,
+    kind: &DataType,
+    plan: &LogicalPlan,
+) -> Result<Expr> {
     let (f, argument) = (call.signature.name, table.name);
     let (name, expr) = (column.name.clone(), Expr::Column(column));
     let given = expr.get_type(plan.schema())?;
@@ -89,7 +96,9 @@ fn carry(call: &Call, table: &Table, column: Column, class: Class, kind: &DataTy
     let alike = class != Class::Time || given.is_integer() == kind.is_integer();
     if !class.takes(&given) || !alike {
         let allowed = if alike { class.words().to_string() } else { format!("what casts to {kind}, as in the input") };
-        return plan_err!("{f}: wrong column type: argument={argument}, column={name}, type={given}, allowed=[{allowed}]");
+        return plan_err!(
+            "{f}: wrong column type: argument={argument}, column={name}, type={given}, allowed=[{allowed}]"
+        );
     }
     expr.cast_to(kind, plan.schema()).map_err(|e| e.context(format!("{f}: argument {argument}, column {name}")))
 }

@@ -440,3 +440,31 @@ fn date(number: i64) -> Option<NaiveDate> {
 fn month(date: NaiveDate) -> i64 {
     i64::from(date.year()) * 12 + i64::from(date.month0())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_touches_the_steps_that_begin_in_it_else_the_one_around_it() {
+        let on = |kind: DataType, origin: i64, step: Step| (Clock::new(&kind).unwrap(), Calendar { origin, step });
+        let (clock, daily) = on(DataType::Date32, 100, Step::Units(1));
+        assert_eq!(daily.steps_of_day(&clock, 103, 0), 3..4);
+        assert_eq!(daily.steps_of_day(&clock, 103, -5), -2..-1);
+        let (clock, weekly) = on(DataType::Date32, 100, Step::Units(7));
+        assert_eq!(weekly.steps_of_day(&clock, 113, 0), 1..2);
+        assert_eq!(weekly.steps_of_day(&clock, 113, 1), 2..3);
+        let (clock, monthly) = on(DataType::Date32, 0, Step::Months(1, 1));
+        assert_eq!(monthly.steps_of_day(&clock, 45, 0), 1..2);
+        assert_eq!(monthly.steps_of_day(&clock, 31, 0), 1..2);
+        assert_eq!(monthly.steps_of_day(&clock, 31, -1), 0..1);
+        let hour = 3_600;
+        let (clock, hourly) = on(DataType::Timestamp(TimeUnit::Second, None), 5 * hour, Step::Units(hour));
+        assert_eq!(hourly.steps_of_day(&clock, 0, 0), 0..19);
+        assert_eq!(hourly.steps_of_day(&clock, 12 * hour, 1), 19..43);
+        let (clock, mornings) = on(DataType::Timestamp(TimeUnit::Second, None), 6 * hour, Step::Days(1));
+        assert_eq!(mornings.steps_of_day(&clock, 24 * hour, 0), 1..2);
+        let (clock, steps) = on(DataType::Int64, 10, Step::Units(5));
+        assert_eq!((steps.steps_of_day(&clock, 20, 0), steps.steps_of_day(&clock, 21, 0)), (2..3, 0..0));
+    }
+}

@@ -102,9 +102,24 @@ static SIGNATURE: Signature = Signature {
             shared: &[],
             own: &[
                 Own { names: &["ds", "date", "time"], class: Class::Time, required: true, meaning: "the day" },
-                Own { names: &["name", "holiday"], class: Class::Text, required: true, meaning: "days of one name share an effect" },
-                Own { names: &["lower_window"], class: Class::Integer, required: false, meaning: "days before, such as -1" },
-                Own { names: &["upper_window"], class: Class::Integer, required: false, meaning: "days after, such as 1" },
+                Own {
+                    names: &["name", "holiday"],
+                    class: Class::Text,
+                    required: true,
+                    meaning: "days of one name share an effect",
+                },
+                Own {
+                    names: &["lower_window"],
+                    class: Class::Integer,
+                    required: false,
+                    meaning: "days before, such as -1",
+                },
+                Own {
+                    names: &["upper_window"],
+                    class: Class::Integer,
+                    required: false,
+                    meaning: "days after, such as 1",
+                },
             ],
             meaning: "days with an effect of their own, the same for all series, as Prophet takes them",
         },
@@ -212,14 +227,22 @@ static SIGNATURE: Signature = Signature {
         Output { name: "n_duplicates", kind: "int", meaning: "rows merged into another of their time" },
         Output { name: "n_leading_zeros", kind: "int", meaning: "zeros dropped before the first other value" },
         Output { name: "n_closed", kind: "int", meaning: "rows taken as missing because available was false" },
-        Output { name: "n_spikes", kind: "int", meaning: "values capped; null with spikes => 'keep', which does not look" },
+        Output {
+            name: "n_spikes",
+            kind: "int",
+            meaning: "values capped; null with spikes => 'keep', which does not look",
+        },
         Output {
             name: "n_level_shifts",
             kind: "int",
             meaning: "level shifts seen, nothing done: means of two seasons (14 values) before and after that differ by more \
                       than 5 standard deviations within them",
         },
-        Output { name: "level_shift", kind: "as the time", meaning: "when the last of them began, to the season; null if none" },
+        Output {
+            name: "level_shift",
+            kind: "as the time",
+            meaning: "when the last of them began, to the season; null if none",
+        },
         Output {
             name: "regressors_unused",
             kind: "string",

@@ -15,8 +15,6 @@ use std::fmt::Write;
 
 /// Longest window of a holiday, in days either side.
 const WINDOW_DAYS_MAX: i64 = 366;
-/// Ridge weight of the effects.
-const LAMBDA: f64 = 1.0;
 
 /// One day of the table of holidays: the day itself, or one that its window adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,14 +130,10 @@ impl Regressors {
             let (history, future) = column.split_at(on.values);
             Column { name, kind: kind(column), history, future }
         });
-        let holidays = days.iter().map(|d| Column {
-            name: &d.name,
-            kind: Kind::Event,
-            history: &d.history,
-            future: &d.future,
-        });
+        let holidays =
+            days.iter().map(|d| Column { name: &d.name, kind: Kind::Event, history: &d.history, future: &d.future });
         let columns: Vec<Column> = own.chain(holidays).collect();
-        let options = Options { scale: Scale::Auto, season_length: on.season_length, lambda: LAMBDA };
+        let options = Options { scale: Scale::Auto, season_length: on.season_length, lambda: Options::LAMBDA };
         effects::fit(y, on.horizon, &columns, options, None, buffers, &mut self.effects);
         self.unused = None;
         for (at, why) in self.effects.unused() {
@@ -204,6 +198,6 @@ fn words(why: Unused) -> &'static str {
         Unused::BadValue => "infinite, or a price that is not positive",
         Unused::Constant => "the same at each observed step",
         Unused::TooFewObservations => "too few observed steps",
-        Unused::Collinear => "a multiple of an earlier column",
+        Unused::Season => "the same in every season",
     }
 }

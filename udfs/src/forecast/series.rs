@@ -72,7 +72,7 @@ pub(super) struct Series {
 }
 
 /// Whether a fault makes everything else about the series meaningless.
-pub(super) fn is_grave(status: Status) -> bool {
+fn is_grave(status: Status) -> bool {
     matches!(status, Status::NullId | Status::NullTime | Status::OutOfRange)
 }
 

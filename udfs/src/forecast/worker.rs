@@ -6,7 +6,7 @@ use super::calendar::{Calendar, Clock, Frequency};
 use super::clean::{self, Counts, Duplicates, Fill};
 use super::regressors::{Holidays, On, Regressors};
 use super::rows::{Rows, Verdict};
-use super::series::{Layout, Series, is_grave};
+use super::series::{Layout, Series};
 use super::status::{Refusal, Status};
 use super::{Buffers, Choice, Path, Spread, State, forecast};
 use crate::error::{Error, Result};
@@ -156,7 +156,9 @@ impl Worker {
         for times in [&self.series.times, &self.series.future_times] {
             if let Some(down) = times.windows(2).find(|w| w[1] < w[0]) {
                 let (before, after) = (down[0], down[1]);
-                return Err(Error::Bug(format!("rows of a group arrived out of order: before={before}, after={after}")));
+                return Err(Error::Bug(format!(
+                    "rows of a group arrived out of order: before={before}, after={after}"
+                )));
             }
         }
         or_refuse!(self.series.check(&plan.clock, plan.cleaning.duplicates));
