@@ -108,6 +108,9 @@ fn every_function_is_documented_and_named_once() {
             }
         }
         let help = ok(&mut lakecast(["functions", signature.name])).stdout;
+        for table in signature.tables {
+            assert!(help.contains(table.name) && !table.meaning.is_empty(), "{}: {}", signature.name, table.name);
+        }
         for param in signature.params {
             assert!(help.contains(param.name), "{}: no help for {}", signature.name, param.name);
         }

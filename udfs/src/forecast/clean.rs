@@ -144,13 +144,13 @@ fn median(values: &mut [f64]) -> f64 {
 /// Observations of a block of [`level_shifts`] for a series without a season.
 const SHIFT_BLOCK: usize = 7;
 /// Standard deviations within by which the means before and after must differ.
-const SHIFT_DEVIATIONS: f64 = 5.0;
+const SHIFT_DEVIATIONS: f64 = 6.0;
 
 /// Level shifts: how many, and where the last begins (to the block).
 ///
 /// The series is cut into blocks of a season (seven values without one). Where the means of the two blocks before and the
-/// two after a block differ by more than five standard deviations within them, the level moved in that block; neighbours
-/// count once, at the largest difference. Windows of whole seasons make a season no shift, and five deviations a straight
+/// two after a block differ by more than six standard deviations within them, the level moved in that block; neighbours
+/// count once, at the largest difference. Windows of whole seasons make a season no shift, and six deviations a straight
 /// trend none. O(n), one pass. Source: the two-window test of Basseville & Nikiforov (1993), Detection of Abrupt Changes,
 /// 2.1, on block means.
 pub(super) fn level_shifts(y: &[f64], season_length: usize) -> (usize, Option<usize>) {

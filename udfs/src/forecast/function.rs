@@ -236,7 +236,7 @@ static SIGNATURE: Signature = Signature {
             name: "n_level_shifts",
             kind: "int",
             meaning: "level shifts seen, nothing done: means of two seasons (14 values) before and after that differ by more \
-                      than 5 standard deviations within them",
+                      than 6 standard deviations within them",
         },
         Output {
             name: "level_shift",
