@@ -46,7 +46,7 @@ fn counted(counts: &Counts) -> [Option<usize>; COUNTS.len()] {
 /// What all rows of one series share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Verdict<'a> {
-    pub(super) model: Option<&'a str>,
+    pub(super) model: Option<&'static str>,
     pub(super) cutoff: Option<i64>,
     pub(super) status: Status,
     pub(super) reason: Option<&'a str>,

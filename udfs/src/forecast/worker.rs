@@ -8,7 +8,7 @@ use super::regressors::{Holidays, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
 use super::status::{Refusal, Status};
-use super::forecaster::{Fitted, Forecaster, Terms};
+use super::{Buffers, Choice, Path, Spread, State, forecast};
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -29,7 +29,8 @@ pub(super) struct Plan {
     pub(super) horizon: usize,
     pub(super) season_length: usize,
     pub(super) frequency: Frequency,
-    pub(super) terms: Arc<Terms>,
+    /// The model, then the simpler ones below it.
+    pub(super) ladder: Vec<Choice>,
     /// Percent, and the half width in standard deviations.
     pub(super) levels: Vec<(i64, f64)>,
     /// Probability, and the quantile in standard deviations.
@@ -74,7 +75,9 @@ pub(super) struct Worker {
     rows_in: u64,
     /// The last time of a series whose rows are no longer held.
     shed: Option<Option<i64>>,
-    forecaster: Forecaster,
+    buffers: Buffers,
+    state: State,
+    path: Path,
     rows: Rows,
 }
 
@@ -103,7 +106,9 @@ impl Worker {
             regressors: Regressors::default(),
             rows_in: 0,
             shed: None,
-            forecaster,
+            buffers: Buffers::default(),
+            state: State::default(),
+            path: Path::default(),
             rows,
         }
     }
