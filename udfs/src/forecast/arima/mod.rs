@@ -48,7 +48,7 @@ use std::sync::Arc;
 pub(super) struct Arima;
 
 const YES_NO_AUTO: Kind = Kind::Choice(|| vec!["auto", "yes", "no"]);
-const NUMBERS: Kind = Kind::NumberList { min: -1e9, max: 1e9 };
+const NUMBERS: Kind = Kind::Numbers { min: -1e9, max: 1e9 };
 
 static PARAMS: [Param; 8] = [
     Param {
