@@ -2,7 +2,7 @@
 
 use super::drift::Drift;
 use super::seasonal_adjustment::{Form, decompose, is_seasonal};
-use super::theta_line::{CLASSIC, Found, Line, Lines, START_WEIGHT, Smooth, WARM_UP};
+use super::theta_line::{CLASSIC, Found, Line, Lines, Smooth, WARM_UP};
 use super::{Buffers, Kernel, Model, Path, Refusal, Spread, State, Status};
 use crate::args::Args;
 use crate::error::Result;
@@ -29,8 +29,9 @@ use std::sync::Arc;
 /// In: `y`, n >= 4 values. Out: `horizon` means in the unit of `y`. A season is adjusted for if the series has two of them
 /// and its autocorrelation at lag m differs from zero at 90 %: by the classical decomposition, multiplicative unless a value
 /// is not positive or a factor is below 0.01 (auto), whose factors then stay. Parameters minimise the squared one-step
-/// errors from the fourth value on; the start level is held near first value / theta, where the method puts it, because
-/// short series do not tell it from the line.
+/// errors from the fourth value on, with a prior on what short series do not tell: that the start level lies near
+/// first value / theta, where the method puts it, and that 1 - 1 / theta, if fitted, is 0.5 within 0.5, which weighs the
+/// less, the less noise there is.
 ///
 /// The variance of step h is that of exponential smoothing about a line, sigma^2 (1 + alpha^2 (h - 1)), times the squared
 /// factor of a multiplicative season, with sigma^2 = SSE of the adjusted series / (errors - fitted parameters), unknown
@@ -328,7 +329,7 @@ impl Fitter {
         let mut lines = Lines::new(z, self.variants[0].is_dynamic, buffers);
         let fit = |lines: &Lines, variant: &Variant| {
             let w = self.w.or(if variant.is_optimised { None } else { Some(CLASSIC) });
-            let found = lines.search(self.alpha, w, START_WEIGHT);
+            let found = lines.search(self.alpha, w, true);
             let line = if variant.is_dynamic { None } else { Some(lines.last()) };
             // The start level; what was searched; the line, where it was drawn through values still to come.
             let fitted = [true, self.alpha.is_none(), w.is_none(), line.is_some(), line.is_some()];
