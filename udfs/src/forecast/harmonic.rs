@@ -22,7 +22,7 @@ pub(super) struct LinearTrend;
 ///
 /// | parameter | default | range | meaning |
 /// |---|---|---|---|
-/// | `period` | `season_length`, 0 if that is 1 | 0, or at least 2 | steps of one cycle, not necessarily whole; 0: estimated |
+/// | `period` | `season_length`, 0 if that is 1 | 0, or 2 to 1000000 | steps of one cycle, not necessarily whole; 0: estimated |
 /// | `harmonics` | by AICc, 1 to 6 | 1 to 50 | waves within the period, at most half as many as it has steps |
 /// | `trend` | yes | yes, no | whether there is the term a1 t |
 ///
@@ -33,7 +33,7 @@ pub(super) struct LinearTrend;
 /// and half the series. Coefficients move on with each value.
 /// O(n regressors^2) time (O(n^2) if the period is estimated), O(regressors^2) memory.
 /// Errors: `Argument` if there are more harmonics than half the period has steps.
-/// Source: Hyndman & Athanasopoulos, FPP3, 7.4; golden values from numpy `lstsq` and R `lm`.
+/// Source: Hyndman & Athanasopoulos, FPP3, 7.4; golden values from R `lm` and `forecast::fourier`.
 pub(super) struct Harmonic;
 
 /// Most harmonics that are tried where none are asked for: what R's users of `fourier` rarely exceed, cheap to have.
@@ -41,6 +41,9 @@ const HARMONICS_TRIED: usize = 6;
 
 /// Most harmonics to ask for.
 const HARMONICS_MAX: i64 = 50;
+
+/// Longest period to ask for.
+const PERIOD_MAX: f64 = 1e6;
 
 /// Steps without which there is no looking for a period.
 const STEPS_MIN: usize = 8;
@@ -88,7 +91,7 @@ impl Model for Harmonic {
             &[
                 Param {
                     name: "period",
-                    kind: Kind::Number { min: 0.0, max: f64::INFINITY },
+                    kind: Kind::Number { min: 0.0, max: PERIOD_MAX },
                     default: Some("null"),
                     meaning: "steps of one cycle, at least 2, or 0 to estimate it; left out it is season_length",
                 },

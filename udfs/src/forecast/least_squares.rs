@@ -60,7 +60,8 @@ impl<'a> Regression<'a> {
             }
             let before = self.diagonal[i];
             let after = before + weight * xi * xi;
-            let (c, s) = (before / after, weight * xi / after);
+            let share = 1.0 / after;
+            let (c, s) = (before * share, weight * xi * share);
             self.diagonal[i] = after;
             weight *= c;
             let row = row(self.p, i);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// | parameter | default | range | meaning |
 /// |---|---|---|---|
 /// | `season_length` | 1 | at least 1 | observations per season, m |
-/// | `alpha` | fitted | 0 to 1 | smoothing of the level; fitted within 0.1 (10 / n if that is less) and 0.99 |
+/// | `alpha` | fitted | 0 to 1 | smoothing of the level; fitted between 0.1 (10 / n if that is less) and 0.99 |
 /// | `theta` | 2, fitted by the optimised models | at least 1 | curvature of the theta line; 1 is exponential smoothing alone |
 /// | `season` | auto | auto, add, mul, none | form of the season, if there is one |
 ///
@@ -28,10 +28,10 @@ use std::sync::Arc;
 ///
 /// In: `y`, n >= 4 values. Out: `horizon` means in the unit of `y`. A season is adjusted for if the series has two of them
 /// and its autocorrelation at lag m differs from zero at 90 %: by the classical decomposition, multiplicative unless a value
-/// is not positive or a factor is below 0.01 (auto), whose factors then stay. Parameters minimise the squared one-step
+/// is not positive or a factor is below 0.01 (auto), whose factors then stay. A missing value is a step of time alone. Parameters minimise the squared one-step
 /// errors from the fourth value on, with a prior on what short series do not tell: that the start level lies near
 /// first value / theta, where the method puts it, and that 1 - 1 / theta, if fitted, is 0.5 within 0.5, which weighs the
-/// less, the less noise there is.
+/// less the less noise there is.
 ///
 /// The variance of step h is that of exponential smoothing about a line, sigma^2 (1 + alpha^2 (h - 1)), times the squared
 /// factor of a multiplicative season, with sigma^2 = SSE of the adjusted series / (errors - fitted parameters), unknown

@@ -10,8 +10,8 @@
 
 use super::Buffers;
 
-/// The slowest smoothing forgets at this many times 1 / n, or at 0.1 if that is slower: what the paper calls slow is fast for
-/// years of days.
+/// The slowest smoothing tried has this many times 1 / n as its alpha, and never above 0.1: the least alpha of the paper,
+/// which knows months and years, is fast for years of days.
 const MEMORY: f64 = 10.0;
 
 /// How many observations it counts for that the start level lies where the method puts it, at first value / theta.
