@@ -4,14 +4,15 @@
 //!
 //! With w = 1 - 1 / theta, the one-step forecast is level + w (a u + b v), where a + b t is the least squares line and
 //! u, v are what smoothing has not yet caught up with of the constant 1 and of the time t: u = (1 - alpha)^(t - 1) and
-//! v = (1 - (1 - alpha)^t) / alpha, kept as u <- (1 - alpha) u and v <- 1 + (1 - alpha) v, so that a missing observation is a
-//! step of the time alone. For a given alpha the forecast is linear in the start level and in w: both come out of two
-//! normal equations that the pass over the series sums up, and only alpha is searched, eight candidates at a time.
+//! v = (1 - (1 - alpha)^t) / alpha, kept as u <- (1 - alpha) u and v <- 1 + (1 - alpha) v, so that a missing
+//! observation is a step of the time alone. For a given alpha the forecast is linear in the start level and in w: both
+//! come out of two normal equations that the pass over the series sums up, and only alpha is searched, eight candidates
+//! at a time.
 
 use super::Buffers;
 
-/// The slowest smoothing tried has this many times 1 / n as its alpha, and never above 0.1: the least alpha of the paper,
-/// which knows months and years, is fast for years of days.
+/// The slowest smoothing tried has this many times 1 / n as its alpha, and never above 0.1: the least alpha of the
+/// paper, which knows months and years, is fast for years of days.
 const MEMORY: f64 = 10.0;
 
 /// How many observations it counts for that the start level lies where the method puts it, at first value / theta.
@@ -165,8 +166,8 @@ impl Lines {
         [self.z, self.a, self.b].into_iter().for_each(|v| buffers.give(v));
     }
 
-    /// The least sum of squares over alpha, start level and, unless it is given, w in [0, 1], with or without the prior on
-    /// both.
+    /// The least sum of squares over alpha, start level and, unless it is given, w in [0, 1], with or without the prior
+    /// on both.
     pub(super) fn search(&self, alpha: Option<f64>, w: Option<f64>, has_prior: bool) -> Found {
         if let Some(alpha) = alpha {
             return best(&self.candidates(&[alpha; LANES], w, has_prior)).1;
@@ -208,8 +209,8 @@ impl Lines {
     }
 }
 
-/// Eight smoothings on their way through a series, with the sums of the normal equations: of the start level's regressor u,
-/// of the line's regressor x = a u + b v, and of what the smoothing leaves, e.
+/// Eight smoothings on their way through a series, with the sums of the normal equations: of the start level's
+/// regressor u, of the line's regressor x = a u + b v, and of what the smoothing leaves, e.
 struct Lanes {
     alpha: [f64; LANES],
     level: [f64; LANES],

@@ -28,8 +28,8 @@ struct Golden {
 }
 
 /// Golden: statsforecast 2.1.1, `r = theta.auto_theta(y, m, model="STM" | "OTM" | "DSTM" | "DOTM")` and
-/// `theta.forecast_theta(r, 15)`. From its parameters and its start level, with our own season, the recursion must reach
-/// its errors and its means. Relative tolerance 1e-9: its line moves on by another formula.
+/// `theta.forecast_theta(r, 15)`. From its parameters and its start level, with our own season, the recursion must
+/// reach its errors and its means. Relative tolerance 1e-9: its line moves on by another formula.
 #[test]
 fn the_recursion_agrees_with_statsforecast_for_its_parameters() {
     for (y, m, goldens) in [(&AIR[..], 12, &AIR_GOLDEN), (&SLOW[..], 7, &SLOW_GOLDEN)] {
