@@ -254,7 +254,7 @@ fn edge(x: f64) -> f64 {
 
 /// Log odds to a share in (0, 1), by (1 + x/1024)^1024 for the exponential: it only has to be smooth and rising, and
 /// multiplications round alike on every host.
-fn share(x: f64) -> f64 {
+pub(super) fn share(x: f64) -> f64 {
     let mut odds = 1.0 + x / 1024.0;
     for _ in 0..10 {
         odds *= odds;
@@ -263,7 +263,7 @@ fn share(x: f64) -> f64 {
 }
 
 /// Level at the end of the series, from which the backcast starts: the mean of the last season or of ten values.
-fn end_level(y: &[f64], m: usize) -> f64 {
+pub(super) fn end_level(y: &[f64], m: usize) -> f64 {
     let observed = || y.iter().rev().filter(|v| !v.is_nan());
     let n = observed().count().min(if m > 0 { m } else { 10 });
     let tail = y.iter().rev().take(n);
@@ -274,7 +274,7 @@ fn end_level(y: &[f64], m: usize) -> f64 {
 }
 
 /// Mean deviation of each phase from the centred moving average over one season, brought to sum zero.
-fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
+pub(super) fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
     out.clear();
     out.resize(m, 0.0);
     if m == 0 {

@@ -5,6 +5,7 @@
 
 mod calendar;
 mod choice;
+mod ets;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
@@ -31,6 +32,13 @@ pub const MODELS: &[&dyn Model] = &[
     &seasonal_naive::SeasonalNaive,
     &ets_ann::EtsAnn,
     &ets_ana::EtsAna,
+    &ets::Ses,
+    &ets::Holt,
+    &ets::DampedHolt,
+    &ets::HoltWintersAdditive,
+    &ets::HoltWintersMultiplicative,
+    &ets::Ets,
+    &ets::AutoEts,
 ];
 
 /// The model of that name.
