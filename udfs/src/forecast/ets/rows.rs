@@ -56,7 +56,7 @@ fn given(args: &Args, params: &[Param]) -> Result<[Option<f64>; 4]> {
 
 fn kernel(model: &dyn Model, form: Form, args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
     let fixed = given(args, model.params())?;
-    Ok(Arc::new(Kernels { name: model.name(), pool: vec![form], fixed, season_length }))
+    Ok(Arc::new(Kernels { name: model.name(), pool: vec![form], short: Vec::new(), fixed, season_length }))
 }
 
 /// Simple exponential smoothing: an exponentially weighted mean, repeated; ETS(A,N,N).
@@ -389,11 +389,11 @@ impl Model for AutoEts {
 
     fn bind(&self, _args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
         let pool = if season_length > 1 { SEASONAL.to_vec() } else { PLAIN.to_vec() };
-        Ok(Arc::new(Kernels { name: self.name(), pool, fixed: [None; 4], season_length }))
+        Ok(Arc::new(Kernels { name: self.name(), pool, short: PLAIN.to_vec(), fixed: [None; 4], season_length }))
     }
 }
 
-/// The pool without a season.
+/// The pool without a season, and of series too short for one.
 const PLAIN: [Form; 3] = [
     Form::new(Error::Add, Trend::None, Season::None),
     Form::new(Error::Add, Trend::Add, Season::None),
