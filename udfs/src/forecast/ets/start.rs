@@ -15,6 +15,9 @@ pub(in crate::forecast) struct End {
 /// Values that the trend at the end is drawn from, where there is no season.
 const TAIL: usize = 10;
 
+/// Steps, rounded up to whole seasons, that it is drawn from where there is one: neighbouring seasons tell a slow trend badly.
+const SPAN: usize = 56;
+
 /// What a multiplicative season is at least, so that it can be divided by.
 const LEAST: f64 = 1e-3;
 
@@ -42,18 +45,19 @@ fn last_values(y: &[f64]) -> End {
     End { level: my - back * (mt + 1.0), trend: -back }
 }
 
-/// The line through the means of the last two seasons.
+/// The line through the means of the last season and of one some seasons before it.
 fn last_seasons(y: &[f64], m: usize) -> End {
     let n = y.len();
     let mean = |from: usize, to: usize| {
         let (sum, k) = y[from..to].iter().filter(|v| !v.is_nan()).fold((0.0, 0.0), |(sum, k), v| (sum + v, k + 1.0));
         if k > 0.0 { Some(sum / k) } else { None }
     };
+    let seasons = SPAN.div_ceil(m).min((n / m).saturating_sub(1)).max(1);
     let last = mean(n.saturating_sub(m), n);
-    let before = mean(n.saturating_sub(2 * m), n.saturating_sub(m));
+    let before = mean(n.saturating_sub((seasons + 1) * m), n.saturating_sub(seasons * m));
     match (last, before) {
         (Some(a), Some(b)) => {
-            let trend = (a - b) / m as f64;
+            let trend = (a - b) / (seasons * m) as f64;
             End { level: a + trend * 0.5 * (m as f64 + 1.0), trend }
         }
         _ => End { level: end_level(y, m), trend: 0.0 },
