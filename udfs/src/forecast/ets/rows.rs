@@ -360,8 +360,9 @@ impl Model for Ets {
 /// The best of a small pool of ETS models by the corrected Akaike criterion.
 ///
 /// Without a season: level alone, linear and damped trend, errors additive; multiplicative errors forecast yearly series no
-/// better and weekly ones worse. With one, over values above zero: errors additive or multiplicative, trends damped, seasons multiplicative or
-/// additive; over other values the additive forms. The pools are small because larger ones brought no clear gain.
+/// better and weekly ones worse. With one, over values above zero: errors additive or multiplicative, seasons likewise,
+/// trends damped, or linear under a multiplicative season; over other values the additive forms of that pool. The pools are
+/// small because larger ones brought no clear gain.
 /// `beta` stays below 0.2: the likelihood of short series likes trends that follow the last differences, forecasts do not.
 ///
 /// In: `y`, at least [`Kernel::observations_min`] observed; a form that needs more is left out. Out: as [`Ets`]. O(n) time
