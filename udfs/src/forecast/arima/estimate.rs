@@ -10,10 +10,10 @@ use super::series::{Ready, difference, is_constant};
 use super::start::Moments;
 
 /// The last climb, for the coefficients that stay.
-pub(super) const THOROUGH: Effort = Effort { passes: 60, tolerance: 1e-9 };
+pub(super) const THOROUGH: Effort = Effort { passes: 60, tolerance: 1e-7, edge: 50.0, target: f64::NEG_INFINITY };
 
 /// The same where every process takes a pass of its own.
-const WITH_GAPS: Effort = Effort { passes: 12, tolerance: 1e-6 };
+const WITH_GAPS: Effort = Effort { passes: 12, tolerance: 1e-5, ..THOROUGH };
 
 /// What is given, in the unit of the series.
 #[derive(Debug, Clone, Copy)]

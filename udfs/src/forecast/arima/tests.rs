@@ -1,7 +1,11 @@
 //! Golden values and properties of the ARIMA models.
 
-use super::super::{Choice, forecast};
+use super::super::{Choice, Status, forecast};
 use super::filter::{Filter, Parameters};
+use super::likelihood::score;
+use super::process::{Process, lanes_mut};
+use super::stationarity::{season_is_strong, strays};
+use proptest::prelude::*;
 use super::*;
 
 /// Golden: R 4.x `arima(x, order, seasonal, include.mean, fixed, transform.pars = FALSE, method = "ML", kappa = 1e8)`, then
@@ -309,7 +313,186 @@ fn the_fit_is_at_least_as_likely_as_that_of_r() {
         let y = with_gaps(y(), gaps[g]);
         let (state, _) = fitted(model, m, &y, 3);
         let own = log_likelihood(&state, &y);
-        println!("{model} own={own} R={golden} {:?}", &state.parameters[10..]);
         assert!(own >= golden - 2e-4, "{model} own={own} R={golden} {:?}", state.parameters);
+    }
+}
+
+/// Golden: R forecast 8.24 `nsdiffs` and `ndiffs`: D of the series, then d of what is left.
+#[test]
+fn the_differences_are_those_of_r() {
+    let cases: [(fn() -> Vec<f64>, usize, bool, usize); 3] =
+        [(accidents, 12, true, 0), (lynx, 1, false, 0), (passengers, 12, true, 0)];
+    for (y, m, season, d) in cases {
+        let mut y = y();
+        assert_eq!(season_is_strong(&y, m, &mut Buffers::default()), season);
+        if season {
+            super::series::difference(&mut y, m);
+        }
+        let mut own = 0;
+        while strays(&y) {
+            super::series::difference(&mut y, 1);
+            own += 1;
+        }
+        assert_eq!(own, d, "m={m}");
+    }
+}
+
+/// Eight processes side by side and the filter that moves value by value are the same recursion, gaps or none.
+#[test]
+fn the_lanes_and_the_filter_agree() {
+    let y = accidents();
+    for text in [
+        "arima(order => [2,0,1], seasonal_order => [1,0,1])",
+        "arima(order => [0,0,3])",
+        "arima(order => [3,0,0], seasonal_order => [2,0,0])",
+    ] {
+        let (state, _) = fitted(text, 12, &y, 1);
+        let parameters = Parameters::read(&state.parameters);
+        let mut buffers = Buffers::default();
+        let process = Process::new(&parameters.order, &[parameters.coefficients; 8], &mut buffers);
+        let w: Vec<f64> = y.iter().map(|v| v - parameters.origin).collect();
+        let mut errors = vec![0.0; 8 * w.len()];
+        let mean = [parameters.mean(); 8];
+        let scores = score(&w, &[1.0; 8], &mean, &process, lanes_mut::<8>(&mut errors), &mut buffers);
+        let mut states = Vec::new();
+        let mut filter = Filter::start(&parameters, &mut states);
+        let (mut squares, mut logs) = (0.0, 0.0);
+        for (t, v) in y.iter().enumerate() {
+            let (e, variance) = filter.step(*v, t as u64).unwrap();
+            squares += e * e / variance;
+            logs += libm::log(variance);
+        }
+        assert!((scores.squares[7] - squares).abs() < 1e-9 * squares, "{text} {scores:?} {squares}");
+        assert!((scores.log_variances[7] - logs).abs() < 1e-9, "{text} {scores:?} {logs}");
+    }
+}
+
+#[test]
+fn a_state_after_a_gap_is_carried_in_full_and_then_folds_again() {
+    let mut y = lynx();
+    let (mut state, _) = fitted("arima(order => [1,1,1])", 1, &y, 1);
+    let settled = state.states.len();
+    assert!(settled < 8, "{settled}");
+    filter::update(&[f64::NAN, f64::NAN], &mut state);
+    assert!(state.states.len() > settled);
+    y.iter_mut().for_each(|v| *v += 0.1);
+    filter::update(&y, &mut state);
+    assert_eq!(state.states.len(), settled);
+}
+
+#[test]
+fn a_gap_widens_the_interval_and_leaves_the_past_exact() {
+    let y = accidents();
+    let (state, path) = fitted("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, &y, 8);
+    let mut later = state.clone();
+    filter::update(&[f64::NAN; 3], &mut later);
+    let mut ahead = Path::default();
+    ahead.reset(5);
+    filter::forecast(&later, &mut ahead);
+    for h in 0..5 {
+        assert!((ahead.mean[h] - path.mean[h + 3]).abs() < 1e-6 * path.mean[h + 3], "{h} {ahead:?} {path:?}");
+        assert!((ahead.deviation[h] - path.deviation[h + 3]).abs() < 1e-6 * path.deviation[h + 3]);
+    }
+}
+
+#[test]
+fn contradicting_arguments_are_named() {
+    for (text, m, part) in [
+        ("arima(order => [1, 3, 0])", 1, "at most 2 differences"),
+        ("arima(order => [1, 0])", 1, "list of 3 whole numbers"),
+        ("arima(seasonal_order => [1, 0, 0])", 1, "season_length"),
+        ("arima(seasonal_order => [0, 1, 1], constant => yes)", 7, "parabola"),
+        ("arima(phi => [0.5, 0.1])", 1, "1 numbers, as the order says"),
+        ("arima(phi => [1.5])", 1, "outside the unit circle"),
+        ("arima(theta => [-1.5])", 1, "outside the unit circle"),
+        ("arima(mean => 3)", 1, "without a constant"),
+        ("auto_arima(max_p => 30)", 1, "from 0 to 10"),
+    ] {
+        let said = Choice::parse(text, m).unwrap_err().to_string();
+        assert!(said.contains(part), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_line_and_a_pure_season_are_forecast_as_they_go_on() {
+    let line: Vec<f64> = (0..40).map(|t| 3.0 + 0.5 * f64::from(t)).collect();
+    let (_, path) = fitted("auto_arima", 1, &line, 4);
+    assert!((path.mean[3] - 24.5).abs() < 1e-9 && path.deviation[3] < 1e-6, "{path:?}");
+    let season: Vec<f64> = (0..42).map(|t| [5.0, 1.0, 2.0, 8.0, 3.0, 3.0, 9.0][t % 7]).collect();
+    let (_, path) = fitted("auto_arima", 7, &season, 9);
+    assert!(path.mean.iter().enumerate().all(|(h, v)| (v - season[h]).abs() < 1e-6), "{path:?}");
+}
+
+#[test]
+fn a_long_season_ends_in_time() {
+    let y: Vec<f64> = (0..1200).map(|t| f64::from(t % 365 * 7 % 100) + f64::from(t * t % 37)).collect();
+    for (model, m) in [("auto_arima", 365), ("auto_arima", 52), ("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365)] {
+        let (_, path) = fitted(model, m, &y, 30);
+        assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
+    }
+    let gaps: Vec<f64> = y.iter().enumerate().map(|(t, v)| if t % 50 == 7 { f64::NAN } else { *v }).collect();
+    let (_, path) = fitted("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365, &gaps, 30);
+    assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
+}
+
+const SEASONAL: [&str; 4] = [
+    "auto_arima",
+    "arima(order => [1, 1, 1], seasonal_order => [0, 1, 1])",
+    "arima(order => [2, 0, 1], seasonal_order => [1, 0, 0])",
+    "arima(order => [0, 2, 2])",
+];
+
+/// Values of a series: some missing, but not the first.
+fn series(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<f64>> {
+    let value = prop_oneof![6 => -1e6..1e6_f64, 2 => Just(0.0), 1 => Just(1e300), 1 => Just(-1e-300), 2 => Just(f64::NAN)];
+    prop::collection::vec(value, size).prop_map(|mut y| {
+        y[0] = 1.0;
+        y
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_season_and_any_gaps_give_a_finite_forecast_or_a_refusal(y in series(1..70), m in 1usize..13) {
+        for text in SEASONAL {
+            let Ok(choice) = Choice::parse(text, m) else { continue };
+            let (mut state, mut path) = (State::default(), Path::default());
+            match forecast(&choice, &y, 20, &mut Buffers::default(), &mut state, &mut path) {
+                Ok(_) => prop_assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite())),
+                Err(refusal) => prop_assert!(
+                    matches!(refusal.status, Status::TooShort | Status::Overflow),
+                    "{:?}", refusal
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn seasons_and_gaps_scale_turn_and_move_on_bit_for_bit(
+        y in prop::collection::vec(prop_oneof![8 => -1e6..1e6_f64, 1 => Just(f64::NAN)], 40..80),
+        power in -40i32..40,
+        cut in 1usize..40,
+    ) {
+        let mut y = y;
+        y[0] = 7.0;
+        let factor = f64::powi(2.0, power);
+        let scaled: Vec<f64> = y.iter().map(|v| v * factor).collect();
+        let turned: Vec<f64> = y.iter().map(|v| -v).collect();
+        for text in SEASONAL {
+            let (state, a) = fitted(text, 7, &y, 9);
+            let (_, b) = fitted(text, 7, &scaled, 9);
+            prop_assert_eq!(a.mean.iter().map(|v| v * factor).collect::<Vec<_>>(), b.mean);
+            let (_, b) = fitted(text, 7, &turned, 9);
+            prop_assert_eq!(a.mean.iter().map(|v| -v).collect::<Vec<_>>(), b.mean);
+            prop_assert_eq!(&a.deviation, &b.deviation);
+            let mut pieces = State { parameters: state.parameters.clone(), ..State::default() };
+            let _ = Filter::start(&Parameters::read(&state.parameters), &mut pieces.states);
+            filter::update(&y[..cut], &mut pieces);
+            filter::update(&y[cut..], &mut pieces);
+            prop_assert_eq!(&pieces.states, &state.states);
+            prop_assert_eq!(pieces.sse.to_bits(), state.sse.to_bits());
+        }
     }
 }
