@@ -4,7 +4,9 @@
 
 use super::super::ets_ann::EtsAnn;
 use super::super::{Buffers, Kernel, Model, Path, Refusal, Spread, State};
+use super::ahead;
 use super::estimate::{self, Given, THOROUGH};
+
 use super::filter;
 use super::order::{Order, roots_beyond};
 use super::search::{Effort, Fit, Problem, penalty};
@@ -162,7 +164,7 @@ impl Kernel for Search {
         let w = estimate::differenced(&ready, &bounds, buffers);
         if ready.scale == 0.0 || is_constant(&w) {
             let plain = Order { p: 0, q: 0, sp: 0, sq: 0, ..bounds };
-            estimate::flat(&ready, &plain, &Given::default(), w.first().copied().unwrap_or(0.0), state);
+            estimate::flat(&ready, &plain, &Given::default(), w.first().copied().unwrap_or(0.0), buffers, state);
         } else {
             let mut walk = Walk::new(&ready, &w, bounds, self, buffers);
             walk.go(buffers);
@@ -182,7 +184,7 @@ impl Kernel for Search {
     }
 
     fn forecast(&self, state: &State, path: &mut Path) -> Spread {
-        filter::forecast(state, path)
+        ahead::forecast(state, path)
     }
 }
 

@@ -8,10 +8,11 @@
 //! (Barndorff-Nielsen & Schou 1973; Jones 1980) keep the autoregression stationary and the moving average invertible.
 
 use super::super::Buffers;
-use super::filter::{Filter, Parameters};
+use super::filter::Filter;
 use super::likelihood::{Scores, score};
 use super::order::{COEFFICIENTS_MAX, Coefficients, Order, from_partials, to_partials};
 use super::process::{Lane, Process, lanes, lanes_mut};
+use super::system::Parameters;
 
 /// Processes of one pass: a point and its neighbours.
 pub(super) const LANES: usize = 8;
@@ -182,7 +183,7 @@ impl Problem<'_> {
                         Parameters { order: self.order, coefficients: coefficients[k], origin: 0.0, estimated: 0 };
                     parameters.order.constant = true;
                     parameters.coefficients[self.order.arma()] = mapped[k].1;
-                    let mut filter = Filter::start(&parameters, &mut states);
+                    let mut filter = Filter::start(&parameters, &mut states, buffers);
                     for (t, &v) in y.iter().enumerate() {
                         let found = filter.step(weights[k] * v, t as u64);
                         let (e, variance) = found.unwrap_or((0.0, 1.0));
@@ -191,6 +192,7 @@ impl Problem<'_> {
                         scores.log_variances[k] += if variance == 1.0 { 0.0 } else { libm::log(variance) };
                         counted += f64::from(u8::from(found.is_some()));
                     }
+                    filter.give();
                 }
                 buffers.give(states);
                 (scores, counted)
@@ -234,7 +236,11 @@ impl Problem<'_> {
             let mut next = here.point;
             for (i, s) in free.iter().zip(&step) {
                 let is_mean = *i == self.order.arma();
-                next[*i] = if is_mean { next[*i] + s } else { (next[*i] + s.clamp(-3.0, 3.0)).clamp(-effort.edge, effort.edge) };
+                next[*i] = if is_mean {
+                    next[*i] + s
+                } else {
+                    (next[*i] + s.clamp(-3.0, 3.0)).clamp(-effort.edge, effort.edge)
+                };
             }
             let there = self.look(next, free, &mut errors, buffers);
             pass += 1;

@@ -1,12 +1,13 @@
 //! Golden values and properties of the ARIMA models.
 
 use super::super::{Choice, Status, forecast};
-use super::filter::{Filter, Parameters};
+use super::filter::Filter;
 use super::likelihood::score;
 use super::process::{Process, lanes_mut};
 use super::stationarity::{season_is_strong, strays};
-use proptest::prelude::*;
+use super::system::Parameters;
 use super::*;
+use proptest::prelude::*;
 
 /// Golden: R 4.x `arima(x, order, seasonal, include.mean, fixed, transform.pars = FALSE, method = "ML", kappa = 1e8)`, then
 /// `predict(n.ahead = 15)`: log likelihood, forecasts and standard errors of the steps in `STEPS`. Relative tolerance 1e-6:
@@ -257,8 +258,8 @@ fn with_gaps(mut y: Vec<f64>, gaps: &[usize]) -> Vec<f64> {
 /// Log likelihood of fitted or given parameters, as the filter finds it.
 fn log_likelihood(state: &State, y: &[f64]) -> f64 {
     let parameters = Parameters::read(&state.parameters);
-    let mut states = Vec::new();
-    let mut filter = Filter::start(&parameters, &mut states);
+    let (mut states, mut buffers) = (Vec::new(), Buffers::default());
+    let mut filter = Filter::start(&parameters, &mut states, &mut buffers);
     let (mut squares, mut logs, mut n) = (0.0, 0.0, 0.0);
     for (t, v) in y.iter().enumerate() {
         if let Some((e, variance)) = filter.step(*v, t as u64) {
@@ -321,7 +322,7 @@ fn the_fit_is_at_least_as_likely_as_that_of_r() {
 #[test]
 fn the_differences_are_those_of_r() {
     let cases: [(fn() -> Vec<f64>, usize, bool, usize); 3] =
-        [(accidents, 12, true, 0), (lynx, 1, false, 0), (passengers, 12, true, 0)];
+        [(accidents, 12, true, 1), (lynx, 1, false, 0), (passengers, 12, true, 1)];
     for (y, m, season, d) in cases {
         let mut y = y();
         assert_eq!(season_is_strong(&y, m, &mut Buffers::default()), season);
@@ -334,6 +335,23 @@ fn the_differences_are_those_of_r() {
             own += 1;
         }
         assert_eq!(own, d, "m={m}");
+    }
+}
+
+/// Golden: R forecast 8.24 `auto.arima(x, approximation = FALSE)`: order and AICc. Ours may be better; R's prior of kappa
+/// 1e6 flatters its own by some thousandths.
+#[test]
+fn the_walk_ends_as_low_as_that_of_r() {
+    let cases: [(fn() -> Vec<f64>, usize, [usize; 6], f64); 3] = [
+        (accidents, 12, [0, 1, 1, 0, 1, 1], 857.31635074263886),
+        (lynx, 1, [2, 0, 4, 0, 0, 0], -19.896229039645672),
+        (passengers, 12, [0, 1, 1, 0, 1, 1], -483.21008481563985),
+    ];
+    for (y, m, order, aicc) in cases {
+        let (state, _) = fitted("auto_arima", m, &y(), 3);
+        let own = Parameters::read(&state.parameters).order;
+        assert!(state.aicc < aicc + 0.02, "own={} R={aicc} {own:?}", state.aicc);
+        assert_eq!([own.p, own.d, own.q, own.sp, own.sd, own.sq], order);
     }
 }
 
@@ -355,7 +373,7 @@ fn the_lanes_and_the_filter_agree() {
         let mean = [parameters.mean(); 8];
         let scores = score(&w, &[1.0; 8], &mean, &process, lanes_mut::<8>(&mut errors), &mut buffers);
         let mut states = Vec::new();
-        let mut filter = Filter::start(&parameters, &mut states);
+        let mut filter = Filter::start(&parameters, &mut states, &mut buffers);
         let (mut squares, mut logs) = (0.0, 0.0);
         for (t, v) in y.iter().enumerate() {
             let (e, variance) = filter.step(*v, t as u64).unwrap();
@@ -386,12 +404,12 @@ fn a_gap_widens_the_interval_and_leaves_the_past_exact() {
     let (state, path) = fitted("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, &y, 8);
     let mut later = state.clone();
     filter::update(&[f64::NAN; 3], &mut later);
-    let mut ahead = Path::default();
-    ahead.reset(5);
-    filter::forecast(&later, &mut ahead);
+    let mut found = Path::default();
+    found.reset(5);
+    ahead::forecast(&later, &mut found);
     for h in 0..5 {
-        assert!((ahead.mean[h] - path.mean[h + 3]).abs() < 1e-6 * path.mean[h + 3], "{h} {ahead:?} {path:?}");
-        assert!((ahead.deviation[h] - path.deviation[h + 3]).abs() < 1e-6 * path.deviation[h + 3]);
+        assert!((found.mean[h] - path.mean[h + 3]).abs() < 1e-6 * path.mean[h + 3], "{h} {found:?} {path:?}");
+        assert!((found.deviation[h] - path.deviation[h + 3]).abs() < 1e-6 * path.deviation[h + 3]);
     }
 }
 
@@ -426,7 +444,9 @@ fn a_line_and_a_pure_season_are_forecast_as_they_go_on() {
 #[test]
 fn a_long_season_ends_in_time() {
     let y: Vec<f64> = (0..1200).map(|t| f64::from(t % 365 * 7 % 100) + f64::from(t * t % 37)).collect();
-    for (model, m) in [("auto_arima", 365), ("auto_arima", 52), ("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365)] {
+    for (model, m) in
+        [("auto_arima", 365), ("auto_arima", 52), ("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365)]
+    {
         let (_, path) = fitted(model, m, &y, 30);
         assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
     }
@@ -444,7 +464,8 @@ const SEASONAL: [&str; 4] = [
 
 /// Values of a series: some missing, but not the first.
 fn series(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<f64>> {
-    let value = prop_oneof![6 => -1e6..1e6_f64, 2 => Just(0.0), 1 => Just(1e300), 1 => Just(-1e-300), 2 => Just(f64::NAN)];
+    let value =
+        prop_oneof![6 => -1e6..1e6_f64, 2 => Just(0.0), 1 => Just(1e300), 1 => Just(-1e-300), 2 => Just(f64::NAN)];
     prop::collection::vec(value, size).prop_map(|mut y| {
         y[0] = 1.0;
         y
@@ -488,7 +509,7 @@ proptest! {
             prop_assert_eq!(a.mean.iter().map(|v| -v).collect::<Vec<_>>(), b.mean);
             prop_assert_eq!(&a.deviation, &b.deviation);
             let mut pieces = State { parameters: state.parameters.clone(), ..State::default() };
-            let _ = Filter::start(&Parameters::read(&state.parameters), &mut pieces.states);
+            Filter::start(&Parameters::read(&state.parameters), &mut pieces.states, &mut Buffers::default()).give();
             filter::update(&y[..cut], &mut pieces);
             filter::update(&y[cut..], &mut pieces);
             prop_assert_eq!(&pieces.states, &state.states);
