@@ -291,22 +291,22 @@ impl<'a> Walk<'a> {
         let fit = self.fit(&problem, buffers);
         self.work += fit.passes * self.w.len() * order.span();
         let aicc = fit.aicc();
-        if !(aicc < self.best_aicc) || !is_sound(&order, &fit) {
-            return false;
+        let better = aicc < self.best_aicc && is_sound(&order, &fit);
+        if better {
+            (self.best_order, self.best, self.best_aicc) = (order, fit, aicc);
         }
-        (self.best_order, self.best, self.best_aicc) = (order, fit, aicc);
-        true
+        better
     }
 
-    /// Climbs from the regression or from the best order so far, whichever starts higher.
+    /// Climbs from the best order so far or from the regression, whichever starts higher.
     fn fit(&self, problem: &Problem, buffers: &mut Buffers) -> Fit {
         let mean = if self.best_order.constant { self.best.mean } else { estimate::average(self.w) };
-        let regression = problem.point(&self.moments.coefficients(&problem.order), estimate::average(self.w));
         let mut nested = problem.point(&[0.0; _], mean);
         for ((first, length), (own, known)) in problem.order.groups().into_iter().zip(self.best_order.groups()) {
             (0..length.min(known)).for_each(|i| nested[first + i] = self.best.point[own + i]);
         }
-        let start = problem.best_start(&[regression, nested], buffers);
+        let [whole, half, none] = estimate::starts(problem, &self.moments, estimate::average(self.w));
+        let start = problem.best_start(&[nested, whole, half, none], buffers);
         let coefficients = problem.order.arma() + usize::from(problem.order.constant);
         let target = 0.5 * (penalty(coefficients, self.w.len() as f64) - self.best_aicc);
         let affordable = (WORK_MAX - self.work.min(WORK_MAX)) / (self.w.len() * problem.order.span());

@@ -5,7 +5,7 @@
 use super::super::{Buffers, State};
 use super::filter::Filter;
 use super::order::{COEFFICIENTS_MAX, Coefficients, Order};
-use super::search::{Effort, Evidence, Fit, Problem};
+use super::search::{Effort, Evidence, Fit, Point, Problem};
 use super::series::{Ready, difference, is_constant};
 use super::start::Moments;
 use super::system::Parameters;
@@ -67,18 +67,18 @@ pub(super) fn fixed(ready: &Ready, order: &Order, given: &Given, buffers: &mut B
     } else {
         let problem = problem(&w, ready, *order, given);
         let moments = Moments::new(&w, order, buffers);
-        let regression = moments.coefficients(order);
+        let start = problem.best_start(&starts(&problem, &moments, average(&w)), buffers);
         moments.give(buffers);
-        let starts = [
-            problem.point(&regression, average(&w)),
-            problem.point(&regression.map(|c| 0.5 * c), average(&w)),
-            problem.point(&[0.0; COEFFICIENTS_MAX], average(&w)),
-        ];
-        let start = problem.best_start(&starts, buffers);
         let fit = problem.climb(start, THOROUGH, buffers);
         finish(ready, &problem, fit, given, buffers, state);
     }
     buffers.give(w);
+}
+
+/// Where to start: the regression, half of it, nothing.
+pub(super) fn starts(problem: &Problem, moments: &Moments, mean: f64) -> [Point; 3] {
+    let regression = moments.coefficients(&problem.order);
+    [1.0, 0.5, 0.0].map(|share| problem.point(&regression.map(|c| share * c), mean))
 }
 
 /// A differenced series without variance has no coefficients to find.

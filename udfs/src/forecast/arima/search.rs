@@ -384,8 +384,8 @@ impl Normal {
     fn step(&self, damping: f64) -> Option<([f64; COEFFICIENTS_MAX], f64)> {
         let mut step = self.gradient.map(|g| -g);
         let mut matrix = self.curvature;
-        for i in 0..self.count {
-            matrix[i][i] += damping * matrix[i][i] + 1e-12 * self.squares.max(f64::MIN_POSITIVE);
+        for (i, row) in matrix.iter_mut().enumerate().take(self.count) {
+            row[i] += damping * row[i] + 1e-12 * self.squares.max(f64::MIN_POSITIVE);
         }
         solve(&mut matrix, &mut step, self.count)?;
         let promise: f64 = (0..self.count).map(|i| -step[i] * self.gradient[i]).sum();
@@ -394,6 +394,7 @@ impl Normal {
 }
 
 /// Solves a symmetric positive definite system in place, by Cholesky's square-root-free form; `None` if it is not one.
+#[expect(clippy::needless_range_loop, reason = "rows and columns by index, as in the textbook")]
 pub(super) fn solve<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64; N], n: usize) -> Option<()> {
     for i in 0..n {
         for j in 0..=i {
@@ -402,7 +403,7 @@ pub(super) fn solve<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64
                 sum -= matrix[i][k] * matrix[j][k] * matrix[k][k];
             }
             if i == j {
-                if !(sum > 0.0) {
+                if sum <= 0.0 || sum.is_nan() {
                     return None;
                 }
                 matrix[i][i] = sum;
