@@ -2,6 +2,7 @@
 //!
 //! In: a series. Out: coefficients by exact maximum likelihood, a filter that moves on, forecasts with exact intervals.
 
+mod ahead;
 mod auto;
 mod covariance;
 mod estimate;
@@ -13,6 +14,7 @@ mod search;
 mod series;
 mod start;
 mod stationarity;
+mod system;
 
 pub(super) use auto::AutoArima;
 
@@ -193,7 +195,7 @@ impl Kernel for Fixed {
     }
 
     fn forecast(&self, state: &State, path: &mut Path) -> Spread {
-        filter::forecast(state, path)
+        ahead::forecast(state, path)
     }
 }
 
