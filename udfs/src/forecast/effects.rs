@@ -72,7 +72,8 @@ pub struct Options {
     /// Steps of a season, whose profile is no effect of a column; 1 for none.
     pub season_length: usize,
     /// Ridge weight, > 0: 1 / tau^2, where tau is how far an effect of this series is expected to lie from the pool's (or
-    /// from zero without a pool), as a factor's logarithm or a share of the series' mean. 100 expects 10 %.
+    /// from zero without a pool), as a factor's logarithm or a share of the series' mean; for a price's elasticity ten
+    /// times that. 100 expects 10 %, and elasticities that differ by 1.
     pub lambda: f64,
 }
 
@@ -194,7 +195,9 @@ pub fn fit(
     write_coefficients(&design, &solution, &mut effects.coefficients);
     let mut eta = buffers.take(y.len() + horizon);
     for (entry, &b) in design.entries.iter().zip(&solution.coefficients) {
-        eta.iter_mut().zip(design.column(entry)).for_each(|(sum, x)| *sum += b * x);
+        if b != 0.0 {
+            eta.iter_mut().zip(design.column(entry)).for_each(|(sum, x)| *sum += b * x);
+        }
     }
     let unit = design.unit;
     effects.adjusted.clear();
@@ -228,6 +231,8 @@ fn write_coefficients(design: &Design, solution: &Solution, coefficients: &mut V
         let origin = match (entry.closed, solution.information[k] > 0.0, entry.pooled) {
             (true, ..) => Origin::Closed,
             (_, false, true) => Origin::Pool,
+            // Off at each step where it applies, or explained by the season.
+            (_, false, false) if entry.spots.is_some() => Origin::Unused(Unused::Constant),
             (_, false, false) => Origin::Unused(Unused::Season),
             _ if solution.collinear[k] => Origin::Collinear,
             (.., true) => Origin::Shrunk,
