@@ -242,3 +242,6 @@ fn write_coefficients(design: &Design, solution: &Solution, coefficients: &mut V
         coefficients[entry.column] = Coefficient { value: design.unit * solution.coefficients[k], error, origin };
     }
 }
+
+#[cfg(test)]
+mod tests;

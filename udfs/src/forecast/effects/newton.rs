@@ -5,9 +5,9 @@ use super::base::{self, Base};
 use super::design::{Design, Entry};
 
 /// Newton steps: the base is refreshed between them, so that the additive form needs some as well.
-const STEPS: usize = 4;
+const STEPS: usize = 12;
 /// A step below this ends the search.
-const MOVE_MIN: f64 = 1e-6;
+const MOVE_MIN: f64 = 1e-5;
 /// A step's largest change of a coefficient.
 const STEP_MAX: f64 = 1.5;
 /// A column of which the base leaves less than this share of its variance is the season's.
