@@ -31,7 +31,8 @@ use newton::Solution;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// 0, or 1 where it applies (promotion, holiday, SNAP day, open): enters as the difference from the more frequent one.
-    /// If nothing was ever sold on the rarer ones (open = 0), these count as closed: no value there, forecast 0.
+    /// If nothing was ever sold on the rarer ones (open = 0) and that is no chance, these count as closed: no value there,
+    /// forecast 0.
     Event,
     /// A positive price: enters as the logarithm of its ratio to the geometric mean of the history, so that a coefficient
     /// is an elasticity on the multiplicative scale.
@@ -101,6 +102,20 @@ pub enum Unused {
     Season,
 }
 
+impl Unused {
+    /// As in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::MissingInFuture => "missing_in_future",
+            Self::BadValue => "bad_value",
+            Self::Constant => "constant",
+            Self::TooFewObservations => "too_few_observations",
+            Self::Season => "season",
+        }
+    }
+}
+
 /// Where a coefficient comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -116,6 +131,20 @@ pub enum Origin {
     Collinear,
     /// No effect: zero.
     Unused(Unused),
+}
+
+impl Origin {
+    /// As in a report; a reason stands for itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Shrunk => "shrunk",
+            Self::Pool => "pool",
+            Self::Closed => "closed",
+            Self::Collinear => "collinear",
+            Self::Unused(why) => why.name(),
+        }
+    }
 }
 
 /// The effect of one column.

@@ -49,6 +49,9 @@ pub(super) struct Design {
     x: Vec<f64>,
 }
 
+/// So many steps without a sale are a closure although the pool's series sell on them.
+const CLOSURES_AGAINST_POOL: usize = 3;
+
 impl Design {
     pub(super) fn new(
         y: &[f64],
@@ -84,22 +87,7 @@ impl Design {
             horizon,
             x: buffers.take(0),
         };
-        let known = |c: &Column| c.history.iter().zip(&design.on).filter(|(x, on)| **on > 0.0 && !x.is_nan()).count();
-        let mut gaps = Vec::new();
-        for (column, why) in columns.iter().zip(&mut design.unused) {
-            if why.is_none() && !all_finite(column.history) {
-                match 2.0 * (known(column) as f64) < observed {
-                    true => *why = Some(Unused::TooFewObservations),
-                    false => gaps.push(column.history),
-                }
-            }
-        }
-        for x in gaps {
-            design.on.iter_mut().zip(x).filter(|(_, x)| x.is_nan()).for_each(|(on, _)| *on = 0.0);
-        }
-        design.steps = design.on.iter().sum();
-        let zeros = design.y.iter().zip(&design.on).filter(|(v, on)| **v == 0.0 && **on > 0.0);
-        design.zeros = zeros.count() as f64;
+        design.leave_gaps(columns);
         for (k, column) in columns.iter().enumerate() {
             if design.unused[k].is_none() {
                 design.unused[k] = design.enter(k, column, options, pool);
@@ -123,6 +111,26 @@ impl Design {
         [self.y, self.on, self.x].into_iter().for_each(|v| buffers.give(v));
     }
 
+    /// A step at which a column in use is unknown does not count; a column unknown at most of them is not used.
+    fn leave_gaps(&mut self, columns: &[Column]) {
+        let observed: f64 = self.on.iter().sum();
+        let mut gaps = Vec::new();
+        for (column, why) in columns.iter().zip(&mut self.unused) {
+            if why.is_none() && !all_finite(column.history) {
+                let known = column.history.iter().zip(&self.on).filter(|(x, on)| **on > 0.0 && !x.is_nan()).count();
+                match 2.0 * (known as f64) < observed {
+                    true => *why = Some(Unused::TooFewObservations),
+                    false => gaps.push(column.history),
+                }
+            }
+        }
+        for x in gaps {
+            self.on.iter_mut().zip(x).filter(|(_, x)| x.is_nan()).for_each(|(on, _)| *on = 0.0);
+        }
+        self.steps = self.on.iter().sum();
+        self.zeros = self.y.iter().zip(&self.on).filter(|(v, on)| **v == 0.0 && **on > 0.0).count() as f64;
+    }
+
     /// Adds the column's entry, or says why it has none.
     fn enter(&mut self, k: usize, column: &Column, options: Options, pool: Option<&Pool>) -> Option<Unused> {
         let start = self.x.len();
@@ -143,9 +151,11 @@ impl Design {
         collect_spots(x, &self.on, &mut self.spots);
         let apart = &self.spots[first..];
         let by_group = group.is_some_and(|g| g.value.abs() > 0.75 * CLOSED);
+        // Where others sell, one empty day is a day without stock.
+        let least = if group.is_some() { CLOSURES_AGAINST_POOL } else { 1 };
         let closed = self.multiplicative
             && column.kind == Kind::Event
-            && (by_group || (!short && closure(apart, &self.y, self.steps, self.zeros)));
+            && (by_group || (!short && apart.len() >= least && closure(apart, &self.y, self.steps, self.zeros)));
         let prior = match (group, closed) {
             (Some(g), _) if by_group == closed => g.value,
             (_, true) if apart.first().is_some_and(|&t| x[t as usize] < 0.0) => CLOSED,
@@ -205,13 +215,13 @@ fn collect_spots(x: &[f64], on: &[f64], spots: &mut Vec<u32>) {
     }
 }
 
-/// In lanes: a value less itself is 0 unless it is NaN or infinite.
+/// In lanes: nothing of a value is 0 unless it is NaN or infinite.
 fn all_finite(x: &[f64]) -> bool {
     let mut lanes = [0.0; 8];
     let (blocks, rest) = x.as_chunks::<8>();
     for block in blocks {
         for k in 0..8 {
-            lanes[k] += block[k] - block[k];
+            lanes[k] += 0.0 * block[k];
         }
     }
     lanes.iter().all(|&v| v == 0.0) && rest.iter().all(|v| v.is_finite())

@@ -26,6 +26,19 @@ pub(super) struct Solution {
 }
 
 impl Solution {
+    /// Information of each entry, and which say the same as an earlier one.
+    fn diagonal(&mut self) {
+        let p = self.coefficients.len();
+        for i in 0..p {
+            self.information[i] = self.matrix[i * p + i];
+            let same = |j: usize| {
+                let (x, y, both) = (self.matrix[i * p + i], self.matrix[j * p + j], self.matrix[i * p + j]);
+                x > 0.0 && y > 0.0 && both * both >= (1.0 - LEFT_MIN) * x * y
+            };
+            self.collinear[i] = (0..i).any(same);
+        }
+    }
+
     pub(super) fn give(self, buffers: &mut Buffers) {
         [self.coefficients, self.information, self.matrix, self.score].into_iter().for_each(|v| buffers.give(v));
     }
@@ -57,14 +70,7 @@ pub(super) fn solve(design: &Design, buffers: &mut Buffers) -> Solution {
             break;
         }
     }
-    for i in 0..p {
-        solution.information[i] = solution.matrix[i * p + i];
-        let same = |j: usize| {
-            let (x, y, both) = (solution.matrix[i * p + i], solution.matrix[j * p + j], solution.matrix[i * p + j]);
-            x > 0.0 && y > 0.0 && both * both >= (1.0 - LEFT_MIN) * x * y
-        };
-        solution.collinear[i] = (0..i).any(same);
-    }
+    solution.diagonal();
     work.give(buffers);
     solution
 }

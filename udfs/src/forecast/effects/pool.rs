@@ -124,7 +124,8 @@ impl Pooling {
 
     /// One more series of the group, with the columns that [`super::fit`] will see (their `future` is not looked at).
     ///
-    /// `first`: position of the first value on the calendar of the group. A series with a negative value does not enter a
+    /// `first`: position of the first value on the calendar of the group, any origin; memory is that of the stretch of
+    /// calendar that the series cover, times the columns. A series with a negative value does not enter a
     /// group of factors. Cost: that of a fit.
     pub fn add(&mut self, first: i64, y: &[f64], columns: &[Column], buffers: &mut Buffers) {
         if self.multiplicative() && y.iter().any(|&v| v < 0.0) {
