@@ -32,7 +32,7 @@ const START_ALPHA: [f64; LANES] = [-6.0, -4.5, -3.2, -2.2, -1.2, -0.2, 1.0, 2.8]
 const LINE: [f64; LANES] = [-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0];
 
 /// Eight directions of equal length; every second round takes them turned by half their angle.
-const RING: [[(f64, f64); LANES]; 2] = [
+pub(super) const RING: [[(f64, f64); LANES]; 2] = [
     [(1.0, 0.0), (D8, D8), (0.0, 1.0), (-D8, D8), (-1.0, 0.0), (-D8, -D8), (0.0, -1.0), (D8, -D8)],
     [(C16, S16), (S16, C16), (-S16, C16), (-C16, S16), (-C16, -S16), (-S16, -C16), (S16, -C16), (C16, -S16)],
 ];
@@ -248,7 +248,7 @@ pub(super) fn run(y: &[f64], alpha: f64, gamma: f64, level: f64, season: &mut [f
     Fit { alpha, gamma, level: x.level[0], sse: x.sse[0] }
 }
 
-fn edge(x: f64) -> f64 {
+pub(super) fn edge(x: f64) -> f64 {
     x.clamp(-EDGE, EDGE)
 }
 

@@ -20,7 +20,6 @@ mod croston;
 mod ets;
 mod clean;
 pub mod effects;
-mod ets;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
