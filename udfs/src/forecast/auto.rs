@@ -86,7 +86,15 @@ impl Origins {
 impl Auto {
     /// `season_length` is at least 1, `horizon` in steps.
     pub(super) fn new(season_length: usize, horizon: usize) -> Self {
-        Self { season_length, horizon, choices: HashMap::new(), trials: vec![], season: vec![], ratios: vec![], growth: 1.0 }
+        Self {
+            season_length,
+            horizon,
+            choices: HashMap::new(),
+            trials: vec![],
+            season: vec![],
+            ratios: vec![],
+            growth: 1.0,
+        }
     }
 
     /// Bytes held.
@@ -123,7 +131,14 @@ impl Auto {
             self.try_pool(&pool, y, &origins, buffers, &mut failed);
             let Some(error) = self.judge(pool.family, y, &origins) else { continue };
             if best.is_none_or(|(least, _)| error < least) {
-                best = Some((error, Shape::conformal(&mut self.ratios, pool.family.shape(self.season_length, demand.observed, self.growth), pool.family.prior())));
+                best = Some((
+                    error,
+                    Shape::conformal(
+                        &mut self.ratios,
+                        pool.family.shape(self.season_length, demand.observed, self.growth),
+                        pool.family.prior(),
+                    ),
+                ));
                 self.fit(pool.family, y, buffers, portfolio, &mut failed);
             }
         }
@@ -134,14 +149,7 @@ impl Auto {
     }
 
     /// Lets every model of a pool that the series is long enough for forecast at every origin.
-    fn try_pool(
-        &mut self,
-        pool: &Pool,
-        y: &[f64],
-        origins: &Origins,
-        buffers: &mut Buffers,
-        failed: &mut Vec<String>,
-    ) {
+    fn try_pool(&mut self, pool: &Pool, y: &[f64], origins: &Origins, buffers: &mut Buffers, failed: &mut Vec<String>) {
         let observed = y.iter().filter(|v| !v.is_nan()).count();
         let mut used = 0;
         for text in &pool.models {

@@ -228,10 +228,11 @@ impl Forecaster {
             }
             let expected = self.member.mean.iter().zip(&self.member.deviation);
             let place = |t: usize| (t as f64 + 0.5) / h as f64;
-            let seen = y[cut..].iter().zip(expected).enumerate().map(|(t, (v, (mean, deviation)))| Seen {
-                ratio: ((v - mean) / deviation).abs(),
-                place: place(t),
-            });
+            let seen = y[cut..]
+                .iter()
+                .zip(expected)
+                .enumerate()
+                .map(|(t, (v, (mean, deviation)))| Seen { ratio: ((v - mean) / deviation).abs(), place: place(t) });
             self.ratios.extend(seen.filter(|s| s.ratio.is_finite()));
         }
         Shape::conformal(&mut self.ratios, Shape::NORMAL, PRIOR_ERRORS)
@@ -254,7 +255,13 @@ impl Forecaster {
     pub(super) fn look_ahead(&mut self) -> Result<(), Refusal> {
         self.path.reset(self.terms.horizon);
         self.spread = self.memory.portfolio.forecast(&mut self.path, &mut self.member);
-        match self.path.mean.iter().zip(&self.path.deviation).position(|(m, d)| !(m + 9.0 * d).is_finite() || !(m - 9.0 * d).is_finite()) {
+        match self
+            .path
+            .mean
+            .iter()
+            .zip(&self.path.deviation)
+            .position(|(m, d)| !(m + 9.0 * d).is_finite() || !(m - 9.0 * d).is_finite())
+        {
             None => Ok(()),
             Some(at) => Err(Refusal::new(
                 Status::Overflow,

@@ -2,15 +2,15 @@
 //!
 //! In: column types and literal arguments. Out: the output columns and a worker, or an error that says what to write.
 
+use super::Choice;
 use super::calendar::{Clock, Frequency};
 use super::clean::{Duplicates, Fill};
-use super::rows::COUNTS;
-use super::series::{FUTURE, Layout, STATE};
-use super::worker::{Cleaning, Plan, Worker};
 use super::forecaster::{Asking, Terms};
 use super::memory::fnv;
 use super::predictive::Asked;
-use super::Choice;
+use super::rows::COUNTS;
+use super::series::{FUTURE, Layout, STATE};
+use super::worker::{Cleaning, Plan, Worker};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupFunction, GroupSchema, GroupWorker};
@@ -404,7 +404,9 @@ fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choic
 /// Hash of the arguments on which a fit depends: a state of others is of no use.
 fn arguments(args: &Args) -> Result<u64> {
     let mut text = String::new();
-    for name in ["season_length", "freq", "model", "fallback", "fill", "duplicates", "leading_zeros", "spikes", "non_negative"] {
+    for name in
+        ["season_length", "freq", "model", "fallback", "fill", "duplicates", "leading_zeros", "spikes", "non_negative"]
+    {
         text.push_str(&args.value(name)?.to_string());
         text.push('\n');
     }

@@ -2,12 +2,12 @@
 //!
 //! In: a portfolio and where its series stands. Out: some hundred bytes, the same on every host, and back.
 
+use super::Choice;
 use super::demand::Class;
 use super::model::State;
 use super::portfolio::{Member, Portfolio};
 use super::predictive::{Shape, Support};
 use super::status::{Refusal, Status};
-use super::Choice;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -64,7 +64,9 @@ impl Memory {
         out.extend(self.last_value.to_le_bytes());
         whole(out, self.since_fit);
         let [narrow, wide] = self.shape.reach;
-        for v in [narrow, wide, self.shape.variance, self.shape.tilt, self.tracking.0, self.tracking.1, self.portfolio.scale] {
+        for v in
+            [narrow, wide, self.shape.variance, self.shape.tilt, self.tracking.0, self.tracking.1, self.portfolio.scale]
+        {
             out.extend(v.to_le_bytes());
         }
         whole(out, self.portfolio.members.len() as u64);
@@ -182,12 +184,25 @@ impl<'a> Bytes<'a> {
             let choice = choices.get(text, season_length)?;
             let (weight, season) = (self.number()?, self.number()?);
             let (steps, errors, sse) = (self.whole()?, self.whole()?, self.number()?);
-            let state = State { parameters: self.numbers()?, states: self.numbers()?, steps, errors, sse, aicc: f64::NAN };
+            let state =
+                State { parameters: self.numbers()?, states: self.numbers()?, steps, errors, sse, aicc: f64::NAN };
             members.push(Member { choice, weight, season, state });
         }
         let class = Class::ALL.iter().copied().find(|c| *c as u8 == class);
         let portfolio = Portfolio { members, season_length, scale };
-        let support = [Support::Real, Support::NonNegative, Support::Count].into_iter().find(|s| *s as u8 == support)?;
-        Some(Memory { arguments, class, support, last_time, time_before, last_value, since_fit, shape, tracking, portfolio })
+        let support =
+            [Support::Real, Support::NonNegative, Support::Count].into_iter().find(|s| *s as u8 == support)?;
+        Some(Memory {
+            arguments,
+            class,
+            support,
+            last_time,
+            time_before,
+            last_value,
+            since_fit,
+            shape,
+            tracking,
+            portfolio,
+        })
     }
 }

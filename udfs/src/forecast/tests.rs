@@ -471,7 +471,7 @@ proptest! {
         y[0] = 3.0;
         y[40 - least..40].iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = 1.0);
         for m in MODELS {
-            let (_, found) = path(*m, &y, season(*m), 9).unwrap();
+            let (_, found) = path(*m, &fit_for(*m, &y), season(*m), 9).unwrap();
             prop_assert!(found.mean.iter().chain(&found.deviation).all(|v| v.is_finite()), "{} {:?}", m.name(), found);
         }
     }

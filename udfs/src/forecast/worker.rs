@@ -2,14 +2,14 @@
 //!
 //! In: the rows of a series, ascending by time. Out: one row per step, or one row that says why not.
 
+use super::Buffers;
 use super::calendar::{Calendar, Clock, Frequency};
 use super::clean::{self, Counts, Duplicates, Fill};
+use super::forecaster::{Fitted, Forecaster, Progress, Terms};
 use super::regressors::{Holidays, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
 use super::status::{Refusal, Status, panic_text};
-use super::forecaster::{Fitted, Forecaster, Progress, Terms};
-use super::Buffers;
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -334,7 +334,8 @@ impl Worker {
             }
             Ok(()) => {}
         }
-        let times: Vec<i64> = [memory.time_before, last_time].into_iter().chain(self.series.times[first..].iter().copied()).collect();
+        let times: Vec<i64> =
+            [memory.time_before, last_time].into_iter().chain(self.series.times[first..].iter().copied()).collect();
         let from = usize::from(times[0] == times[1]);
         let calendar = Calendar::of(&plan.clock, plan.frequency, &times[from..])?;
         calendar.positions(&plan.clock, &times[from..], &mut self.positions)?;
@@ -367,7 +368,12 @@ impl Worker {
             let news = self.series.values.split_off(1);
             self.series.values = history.into_iter().chain(news).collect();
             self.series.times = kept;
-            self.counts = Counts { closed: self.series.closed, filled: self.series.nulls, duplicates: self.counts.duplicates, ..Counts::default() };
+            self.counts = Counts {
+                closed: self.series.closed,
+                filled: self.series.nulls,
+                duplicates: self.counts.duplicates,
+                ..Counts::default()
+            };
             return Ok(None);
         }
         if self.fit != Fit::Updated {
@@ -502,10 +508,8 @@ impl GroupWorker for Worker {
     }
 
     fn memory_bytes(&self) -> usize {
-        let words = self.series.capacity()
-            + self.positions.capacity()
-            + self.filled.capacity()
-            + self.future.capacity();
+        let words =
+            self.series.capacity() + self.positions.capacity() + self.filled.capacity() + self.future.capacity();
         let beside = self.regressors.memory_bytes() + self.holidays.memory_bytes();
         8 * words + beside + self.forecaster.memory_bytes() + self.buffers.memory_bytes() + self.rows.memory_bytes()
     }

