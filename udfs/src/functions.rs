@@ -17,6 +17,7 @@ use std::sync::Arc;
 #[rustfmt::skip]
 pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &forecast::Forecast,
+    &forecast::ProfileSeries,
     &baskets::BasketPrefixes,
     &baskets::MineShard,
     &baskets::DeriveRules,

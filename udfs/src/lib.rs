@@ -7,6 +7,8 @@ pub mod baskets;
 pub mod error;
 pub mod forecast;
 pub mod functions;
+#[cfg(test)]
+mod one_group;
 pub mod signature;
 
 pub use error::{Error, Result};

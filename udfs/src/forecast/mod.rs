@@ -5,22 +5,28 @@
 
 mod calendar;
 mod choice;
+mod demand;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
 mod function;
+mod gather;
 mod intervals;
+mod measure;
 mod model;
 mod naive;
+mod profile;
 mod rows;
 mod seasonal_naive;
 mod status;
 mod worker;
 
 pub use choice::{Choice, model_params};
+pub use demand::{Class, Demand, classify};
 pub use function::Forecast;
 pub use intervals::normal_quantile;
 pub use model::{Buffers, Kernel, Model, Path, Spread, State};
+pub use profile::ProfileSeries;
 pub use status::{Refusal, Status};
 
 /// Every model, in the order in which `lakecast functions` prints them.

@@ -1,0 +1,107 @@
+//! Spikes by the Hampel identifier.  In: the values of one series. Out: how many stick out, and the series without them.
+
+use super::strength::median_of_sorted;
+
+/// Values either side of the one in question.
+const REACH: usize = 7;
+
+/// Standard deviations beyond which a value is a spike.
+const LIMIT: f64 = 3.0;
+
+/// The standard deviation of a normal distribution in median absolute deviations, 1 / z(0.75), and in mean ones, sqrt(pi / 2).
+const MEDIAN_DEVIATIONS: f64 = 1.482_602_218_505_602;
+const MEAN_DEVIATIONS: f64 = 1.253_314_137_315_500_3;
+
+/// Counts the spikes of `y` and puts the medians of their windows in their place.
+///
+/// A value is a spike if it lies more than three standard deviations from the median of the window of fifteen
+/// observed values about it; the standard deviation is 1.4826 median absolute deviations. Where more than half of the
+/// window are equal, so that this is zero, it is 1.2533 mean absolute deviations, and a spike must also lie further from the
+/// median than the median from zero. If more than half of the values are zeros, only the others are judged, among
+/// themselves: a sale is no spike of a series that sells now and then. O(n) time with windows of fixed size.
+/// Source: Hampel (1974), The influence curve and its role in robust estimation, JASA 69; Pearson (2002), Outliers in
+/// process modeling and identification, IEEE Transactions on Control Systems Technology 10; for the mean deviation Iglewicz
+/// & Hoaglin (1993), How to detect and handle outliers.
+pub(super) fn spikes(y: &mut [f64], is_judged: impl Fn(usize) -> bool, at: &mut Vec<usize>, x: &mut Vec<f64>) -> usize {
+    at.clear();
+    at.extend((0..y.len()).filter(|&t| !y[t].is_nan() && is_judged(t)));
+    x.clear();
+    x.extend(at.iter().map(|&t| y[t]));
+    let mut found = 0;
+    for (i, &t) in at.iter().enumerate() {
+        // At the ends the window leans inwards, so that it holds as many values as elsewhere.
+        let first = i.saturating_sub(REACH).min(x.len().saturating_sub(2 * REACH + 1));
+        let window = &x[first..(first + 2 * REACH + 1).min(x.len())];
+        if let Some(median) = spike(window, x[i]) {
+            y[t] = median;
+            found += 1;
+        }
+    }
+    found
+}
+
+/// The median of the window if `v`, one of it, sticks out.
+fn spike(window: &[f64], v: f64) -> Option<f64> {
+    let mut sorted = [0.0; 2 * REACH + 1];
+    let n = window.len();
+    let sorted = &mut sorted[..n];
+    sorted.copy_from_slice(window);
+    sorted.sort_unstable_by(f64::total_cmp);
+    let median = median_of_sorted(sorted);
+    let far = (v - median).abs();
+    sorted.iter_mut().for_each(|x| *x = (*x - median).abs());
+    let mean = sorted.iter().sum::<f64>() / n as f64;
+    sorted.sort_unstable_by(f64::total_cmp);
+    let deviation = MEDIAN_DEVIATIONS * median_of_sorted(sorted);
+    let sticks_out = match deviation {
+        0.0 => far > LIMIT * MEAN_DEVIATIONS * mean && far > median.abs(),
+        d => far > LIMIT * d,
+    };
+    sticks_out.then_some(median)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(y: &[f64]) -> usize {
+        let zeros = y.iter().filter(|v| **v == 0.0).count();
+        let sparse = 2 * zeros > y.len();
+        let values = y.to_vec();
+        spikes(&mut y.to_vec(), |t| !sparse || values[t] != 0.0, &mut Vec::new(), &mut Vec::new())
+    }
+
+    #[test]
+    fn a_spike_on_a_constant_or_on_noise_is_one() {
+        let mut y = vec![5.0; 40];
+        y[17] = 1000.0;
+        assert_eq!(count(&y), 1);
+        let mut y: Vec<f64> = (0..60).map(|t| 20.0 + (t * 7 % 11) as f64).collect();
+        assert_eq!(count(&y), 0);
+        (y[0], y[30], y[59]) = (90.0, -70.0, 90.0);
+        assert_eq!(count(&y), 3);
+    }
+
+    #[test]
+    fn a_spike_is_replaced_by_the_median_about_it() {
+        let mut y = vec![5.0; 40];
+        y[17] = 1000.0;
+        spikes(&mut y, |_| true, &mut Vec::new(), &mut Vec::new());
+        assert_eq!(y, vec![5.0; 40]);
+    }
+
+    #[test]
+    fn sales_of_a_series_that_sells_now_and_then_are_no_spikes_but_a_bulk_order_is() {
+        let mut y: Vec<f64> = (0..90).map(|t| if t % 6 == 0 { 1.0 + (t % 4 / 2) as f64 } else { 0.0 }).collect();
+        assert_eq!(count(&y), 0);
+        y[48] = 80.0;
+        assert_eq!(count(&y), 1);
+    }
+
+    #[test]
+    fn a_handful_of_values_is_judged_without_harm() {
+        for n in 0..6 {
+            assert_eq!(count(&vec![3.0; n]), 0);
+        }
+    }
+}
