@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod baskets;
+pub mod classification;
 pub mod error;
 pub mod forecast;
 pub mod functions;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// ([`super::Status`]). O(n + horizon) time and memory per series for every model of [`super::MODELS`].
 pub struct Forecast;
 
-static SIGNATURE: Signature = Signature {
+pub(super) static SIGNATURE: Signature = Signature {
     name: "forecast",
     summary: "forecasts every series: mean, prediction intervals and a status row for each",
     columns: &[

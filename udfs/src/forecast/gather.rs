@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Float64Type};
 pub(super) const STEPS_MAX: i64 = 10_000_000;
 
 /// Buffers beyond this are not kept for the next series.
-const KEPT_BYTES: usize = 1 << 20;
+pub(super) const KEPT_BYTES: usize = 1 << 20;
 
 /// The rows of the series at hand.
 pub(super) struct Gathered {

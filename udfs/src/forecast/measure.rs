@@ -82,3 +82,13 @@ pub(super) fn unlike<'a>(function: &str, ids: impl Iterator<Item = &'a Arc<Field
         ))),
     }
 }
+
+/// An error of a part that `forecast` owns, said in the name of `function`.
+pub(super) fn owned_by(function: &str, error: Error) -> Error {
+    match error {
+        Error::Argument(text) => {
+            Error::Argument(format!("{function}: {}", text.strip_prefix("forecast: ").unwrap_or(&text)))
+        }
+        other => other,
+    }
+}

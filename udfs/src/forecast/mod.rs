@@ -3,6 +3,7 @@
 //! In: the values of one series, evenly spaced, or its rows. Out: means and standard deviations per step, or rows.
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
+mod backtest;
 mod calendar;
 mod choice;
 mod demand;
@@ -21,6 +22,7 @@ mod seasonal_naive;
 mod status;
 mod worker;
 
+pub use backtest::{Backtest, METRICS, Metric, Sums};
 pub use choice::{Choice, model_params};
 pub use demand::{Class, Demand, classify};
 pub use function::Forecast;

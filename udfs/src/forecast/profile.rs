@@ -9,7 +9,7 @@ mod strength;
 
 use super::calendar::{Calendar, Clock, Frequency};
 use super::gather::{Gathered, STEPS_MAX};
-use super::measure::{Measure, Of};
+use super::measure::{Measure, Of, owned_by, unlike};
 use super::status::{Refusal, Status};
 use crate::args::Args;
 use crate::error::{Error, Result};
@@ -192,16 +192,16 @@ impl GroupFunction for ProfileSeries {
         if input.order != 1 || fields.len() != input.keys + 2 {
             return Err(Error::Bug(format!("profile_series takes keys, time and value: columns={}", fields.len())));
         }
-        let clock = Clock::new(fields[input.keys].data_type())?;
+        let clock = Clock::new(fields[input.keys].data_type()).map_err(|e| owned_by(SIGNATURE.name, e))?;
         let plan = Plan {
-            frequency: Frequency::parse(args.text("freq")?, &clock)?,
+            frequency: Frequency::parse(args.text("freq")?, &clock).map_err(|e| owned_by(SIGNATURE.name, e))?,
             clock,
             keys: input.keys,
             season_length: args.integer("season_length")? as usize,
             blank: if args.text("fill")? == "zero" { 0.0 } else { f64::NAN },
             adds: args.text("duplicates")? == "sum",
         };
-        super::measure::unlike(SIGNATURE.name, fields.iter().take(input.keys), &plan.output())?;
+        unlike(SIGNATURE.name, fields.iter().take(input.keys), &plan.output())?;
         Ok(Arc::new(plan))
     }
 }

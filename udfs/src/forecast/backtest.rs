@@ -1,0 +1,397 @@
+//! The `backtest` group function: how well models would have forecast.
+//!
+//! In: the rows of each series and a list of models. Out: one row per series and model, or per origin of each.
+
+mod events;
+mod metrics;
+mod origins;
+mod output;
+mod series;
+
+pub use metrics::{METRICS, Metric, Sums};
+
+use super::calendar::{Clock, Frequency};
+use super::choice::pieces;
+use super::gather::Gathered;
+use super::measure::{owned_by, unlike};
+use super::status::{Refusal, Status};
+use super::worker::Fill;
+use super::{Choice, function, intervals};
+use crate::args::Args;
+use crate::error::{Error, Result};
+use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
+use crate::signature::{Class, Column, Kind, Param, Role, Signature};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::Field;
+use events::Wanted;
+use origins::{Bench, Rolling, Score};
+use output::Row;
+use series::Series;
+use std::sync::Arc;
+
+/// `backtest`: one series in, one row per model out, with the errors that it would have made.
+///
+/// Every model is fitted afresh at each of `origins` cutoffs, on the values before it and nothing else, and forecasts
+/// `horizon` steps; the last cutoff is one horizon before the end of the series, the others `step` apart before it. Seasonal
+/// naive (naive without a season) forecasts the same steps, for comparison. A series that is too short for all cutoffs takes
+/// those it has: `origins` and `reason` say so.
+///
+/// The sums behind every measure are columns, so that SQL aggregates exactly, by any segment:
+///
+/// ```sql
+/// SELECT department, model, sum(sum_absolute) / sum(sum_absolute_actual) AS wape,
+///        sum(sum_absolute_scaled) / sum(n_scaled) AS mase, sum(covered_95) / sum(n_interval) AS coverage_95
+/// FROM backtest(TABLE(sales), id => [department, sku], time => ds, value => qty, horizon => 28, season_length => 7,
+///               models => 'ets_ana, naive', level => [80, 95])
+/// GROUP BY department, model
+/// ```
+///
+/// With `per => 'origin'` rows have a cutoff each, and the events of its horizon: whether it sells, whether demand exceeds
+/// `stock`, where the mean goes. `classification_report` takes them:
+///
+/// ```sql
+/// SELECT * FROM classification_report(
+///   TABLE(SELECT model, sells_actual, sells_forecast
+///         FROM backtest(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, per => 'origin')),
+///   by => model, actual => sells_actual, predicted => sells_forecast)
+/// ```
+///
+/// Time: that of `origins` forecasts for each model. Errors: none; what cannot be forecast is a row with a status.
+pub struct Backtest;
+
+static PARAMS: [Param; 13] = [
+    as_in_forecast("horizon"),
+    as_in_forecast("season_length"),
+    as_in_forecast("freq"),
+    Param {
+        name: "models",
+        kind: Kind::Text,
+        default: Some("null"),
+        meaning: "models with commas between, parameters in brackets: 'ets_ana, naive'; left out it is the default of \
+                  forecast's model and seasonal_naive (naive without a season)",
+    },
+    as_in_forecast("level"),
+    as_in_forecast("fill"),
+    as_in_forecast("fallback"),
+    Param {
+        name: "origins",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: Some("3"),
+        meaning: "cutoffs at which every model is fitted afresh",
+    },
+    Param {
+        name: "step",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: Some("null"),
+        meaning: "steps between two cutoffs; left out it is the horizon, so that every step is forecast once",
+    },
+    Param {
+        name: "scale_length",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: Some("null"),
+        meaning: "distance of the values whose differences scale mase and rmsse; left out it is season_length; M5 takes 1",
+    },
+    Param {
+        name: "per",
+        kind: Kind::Choice(|| vec!["series", "origin"]),
+        default: Some("\"series\""),
+        meaning: "'series' one row per series and model; 'origin' one for each cutoff too, with its events",
+    },
+    Param {
+        name: "probability",
+        kind: Kind::Number { min: 0.0, max: 1.0 },
+        default: Some("0.5"),
+        meaning: "sells_forecast is true from this sells_probability on",
+    },
+    Param {
+        name: "band",
+        kind: Kind::Number { min: 0.0, max: 10.0 },
+        default: Some("0.1"),
+        meaning: "share of the last season's mean within which the horizon's mean counts as flat",
+    },
+];
+
+static SIGNATURE: Signature = Signature {
+    name: "backtest",
+    summary: "how well models would have forecast: errors at rolling origins, per series and model",
+    columns: &[
+        column("id", Role::Key, Class::Exact, "column or columns that tell series apart, such as sku or [shop, sku]"),
+        column("time", Role::Order, Class::Time, "time of the observation, on a regular calendar, once per series"),
+        column("value", Role::Value, Class::Number, "what to forecast, in any unit; neither null nor NaN"),
+        column(
+            "stock",
+            Role::Value,
+            Class::Number,
+            "units in stock after the time; the last known before a cutoff counts",
+        ),
+    ],
+    params: &PARAMS,
+    output: &output::OUTPUT,
+};
+
+const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
+    let required = !matches!(name.as_bytes(), b"stock");
+    Column { name, role, class, many: matches!(role, Role::Key), required, meaning }
+}
+
+/// The argument of that name as `forecast` has it.
+const fn as_in_forecast(name: &str) -> Param {
+    let all = function::SIGNATURE.params;
+    let mut i = 0;
+    while !same(all[i].name.as_bytes(), name.as_bytes()) {
+        i += 1;
+    }
+    Param { name: all[i].name, kind: all[i].kind, default: all[i].default, meaning: all[i].meaning }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+impl GroupFunction for Backtest {
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
+    }
+
+    fn bind(&self, input: &GroupSchema, args: &Args) -> Result<Arc<dyn BoundFunction>> {
+        let fields = input.schema.fields();
+        let values = fields.len().saturating_sub(input.keys + 1);
+        if input.order != 1 || !(1..=2).contains(&values) {
+            return Err(Error::Bug(format!("backtest takes keys, time, value and stock: columns={}", fields.len())));
+        }
+        let plan = plan(input, values == 2, args).map_err(|e| owned_by(SIGNATURE.name, e))?;
+        unlike(SIGNATURE.name, fields.iter().take(input.keys), &plan.output())?;
+        Ok(Arc::new(Bound(Arc::new(plan))))
+    }
+}
+
+fn plan(input: &GroupSchema, has_stock: bool, args: &Args) -> Result<Plan> {
+    let clock = Clock::new(input.schema.field(input.keys).data_type())?;
+    let season_length = size(args, "season_length")?;
+    let horizon = size(args, "horizon")?;
+    let or = |name, default| if args.is_null(name)? { Ok(default) } else { size(args, name) };
+    let fallback = args.text("fallback")? == "yes";
+    let levels: Vec<_> = args.integers("level")?.into_iter().map(|l| (l, intervals::half_width(l))).collect();
+    let base = if season_length > 1 { season_length } else { horizon };
+    Ok(Plan {
+        frequency: Frequency::parse(args.text("freq")?, &clock)?,
+        clock,
+        keys: input.keys,
+        has_stock,
+        models: models(args, season_length)?
+            .into_iter()
+            .map(|c| ladder(c, season_length, fallback))
+            .collect::<Result<_>>()?,
+        naive: ladder(naive(season_length)?, season_length, true)?,
+        fill: match args.text("fill")? {
+            "zero" => Fill::Zero,
+            "previous" => Fill::Previous,
+            _ => Fill::Error,
+        },
+        per_origin: args.text("per")? == "origin",
+        rolling: Rolling {
+            horizon,
+            origins: size(args, "origins")?,
+            step: or("step", horizon)?,
+            scale_length: or("scale_length", season_length)?,
+            levels,
+            events: Wanted { probability: args.number("probability")?, band: args.number("band")?, base },
+        },
+    })
+}
+
+fn size(args: &Args, name: &str) -> Result<usize> {
+    usize::try_from(args.integer(name)?).map_err(|e| Error::Bug(format!("{e}: argument={name}")))
+}
+
+/// The models asked for, or the default ones of that season. Errors: `Argument`, also for one named twice.
+fn models(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
+    if args.is_null("models")? {
+        let default = if season_length > 1 { "ets_ana" } else { "ets_ann" };
+        return Ok(vec![Choice::parse(default, season_length)?, naive(season_length)?]);
+    }
+    let given = args.text("models")?;
+    let mut models: Vec<Choice> = Vec::new();
+    for text in pieces(given).filter(|t| !t.trim().is_empty()) {
+        let choice = Choice::parse(text, season_length)?;
+        if models.iter().any(|m| m.text == choice.text) {
+            return Err(Error::Argument(format!(
+                "bad argument: name=models, a model is given twice: model={}",
+                choice.text
+            )));
+        }
+        models.push(choice);
+    }
+    if models.is_empty() {
+        return Err(Error::Argument(format!(
+            "bad argument: name=models, given='{given}', allowed=[at least one model]"
+        )));
+    }
+    Ok(models)
+}
+
+/// What all models are compared with.
+fn naive(season_length: usize) -> Result<Choice> {
+    Choice::parse(if season_length > 1 { "seasonal_naive" } else { "naive" }, season_length)
+}
+
+/// A model and the simpler ones below it, if they are wanted.
+fn ladder(first: Choice, season_length: usize, fallback: bool) -> Result<Vec<Choice>> {
+    let mut ladder = vec![first];
+    while fallback && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {
+        ladder.push(next);
+    }
+    Ok(ladder)
+}
+
+/// The checked arguments of a call.
+struct Plan {
+    clock: Clock,
+    keys: usize,
+    has_stock: bool,
+    frequency: Frequency,
+    /// Each with the simpler ones below it.
+    models: Vec<Vec<Choice>>,
+    naive: Vec<Choice>,
+    fill: Fill,
+    per_origin: bool,
+    rolling: Rolling,
+}
+
+impl Plan {
+    fn output(&self) -> Vec<Field> {
+        output::fields(&self.clock, &self.rolling.levels, self.per_origin, self.has_stock)
+    }
+}
+
+struct Bound(Arc<Plan>);
+
+impl BoundFunction for Bound {
+    fn output(&self) -> Vec<Field> {
+        self.0.output()
+    }
+
+    fn worker(&self) -> Box<dyn GroupWorker> {
+        Box::new(Worker {
+            gathered: Gathered::new(self.0.clock.clone(), self.0.keys),
+            plan: Arc::clone(&self.0),
+            series: Series::default(),
+            bench: Bench::default(),
+            done: Vec::new(),
+        })
+    }
+}
+
+struct Worker {
+    plan: Arc<Plan>,
+    gathered: Gathered,
+    series: Series,
+    bench: Bench,
+    done: Vec<Row>,
+}
+
+impl Worker {
+    /// The rows of one series, or why there are none.
+    fn rows(&mut self, context: &dyn GroupContext) -> Result<Result<Vec<Row>, Refusal>> {
+        if let Err(refusal) = self.gathered.check()? {
+            return Ok(Err(refusal));
+        }
+        // Positions, values and stock, and what a model makes of them.
+        if let Err(refusal) = self.gathered.reserve(context, self.memory_bytes(), 5 * self.gathered.times.len())? {
+            return Ok(Err(refusal));
+        }
+        let plan = Arc::clone(&self.plan);
+        let laid = self.series.lay_out(&self.gathered, &plan.clock, plan.frequency, plan.fill);
+        let calendar = match laid {
+            Ok(calendar) => calendar,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let n = self.series.y.len();
+        if n <= plan.rolling.horizon {
+            let least = plan.rolling.horizon + 1;
+            return Ok(Err(Refusal::new(Status::TooShort, format!("one origin needs n>={least}, has n={n}"))));
+        }
+        if let Err(refusal) = self.bench.compare_with(&plan.naive, &self.series.y, &plan.rolling) {
+            return Ok(Err(refusal));
+        }
+        let mut rows = Vec::new();
+        for ladder in &plan.models {
+            let mut total = Row::of(&ladder[0].text);
+            for origin in plan.rolling.cutoffs(n).enumerate() {
+                context.check_cancelled()?;
+                let cutoff = calendar.at(&plan.clock, origin.1 as i64 - 1);
+                let score = self.score(ladder, origin);
+                if plan.per_origin {
+                    let mut row = Row::of(&ladder[0].text);
+                    row.take(cutoff, score);
+                    rows.push(row.end(1, &plan.rolling));
+                } else {
+                    total.take(cutoff, score);
+                }
+            }
+            if !plan.per_origin {
+                rows.push(total.end(plan.rolling.origins as i64, &plan.rolling));
+            }
+        }
+        Ok(Ok(rows))
+    }
+
+    fn score(&mut self, ladder: &[Choice], origin: (usize, usize)) -> Result<Score, Refusal> {
+        let stock = self.series.stock.get(origin.1 - 1).copied();
+        self.bench.score(ladder, &self.series.y, origin, stock, &self.plan.rolling)
+    }
+}
+
+impl GroupWorker for Worker {
+    fn push(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.gathered.push(rows)
+    }
+
+    fn finish(&mut self, context: &dyn GroupContext) -> Result<Outcome> {
+        context.check_cancelled()?;
+        let result = self.rows(context);
+        let outcome = result.map(|rows| {
+            let refused = rows.is_err();
+            let rows = rows.unwrap_or_else(|refusal| {
+                self.plan.models.iter().map(|ladder| Row::refused(&ladder[0].text, refusal.clone())).collect()
+            });
+            let outcome = Outcome { rows: rows.len(), refused: refused || rows.iter().all(Row::is_refused) };
+            self.done.extend(rows);
+            outcome
+        });
+        self.gathered.clear();
+        if self.series.memory_bytes() + self.bench.memory_bytes() > super::gather::KEPT_BYTES {
+            self.series = Series::default();
+            self.bench.shrink();
+        }
+        outcome
+    }
+
+    fn take(&mut self) -> Result<Vec<ArrayRef>> {
+        let plan = &self.plan;
+        let columns = output::columns(&self.done, &plan.clock, &plan.rolling.levels, plan.per_origin, plan.has_stock);
+        self.done.clear();
+        columns
+    }
+
+    fn memory_bytes(&self) -> usize {
+        // A row leaves as columns of about its own size.
+        let row = size_of::<Row>() + size_of::<origins::Interval>() * self.plan.rolling.levels.len();
+        self.gathered.memory_bytes()
+            + self.series.memory_bytes()
+            + self.bench.memory_bytes()
+            + 2 * self.done.len() * row
+    }
+
+    fn shed(&mut self) -> bool {
+        self.gathered.shed();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
