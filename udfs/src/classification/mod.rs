@@ -31,7 +31,7 @@ const CLASSES_MAX: usize = 10_000;
 ///
 /// ```sql
 /// SELECT * FROM classification_report(
-///   TABLE(SELECT model, trend_actual, trend_forecast FROM backtest(.., per => 'origin')),
+///   (SELECT model, trend_actual, trend_forecast FROM backtest(.., per => 'origin')),
 ///   by => model, actual => trend_actual, predicted => trend_forecast)
 /// ```
 ///

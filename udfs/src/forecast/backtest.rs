@@ -51,8 +51,8 @@ use std::sync::Arc;
 ///
 /// ```sql
 /// SELECT * FROM classification_report(
-///   TABLE(SELECT model, sells_actual, sells_forecast
-///         FROM backtest(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, per => 'origin')),
+///   (SELECT model, sells_actual, sells_forecast
+///    FROM backtest(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, per => 'origin')),
 ///   by => model, actual => sells_actual, predicted => sells_forecast)
 /// ```
 ///

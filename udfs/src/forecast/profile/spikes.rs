@@ -1,6 +1,6 @@
 //! Spikes by the Hampel identifier.  In: the values of one series. Out: how many stick out, and the series without them.
 
-use super::strength::median_of_sorted;
+use super::strength::{MEDIAN_DEVIATIONS, median_of_sorted};
 
 /// Values either side of the one in question.
 const REACH: usize = 7;
@@ -8,17 +8,17 @@ const REACH: usize = 7;
 /// Standard deviations beyond which a value is a spike.
 const LIMIT: f64 = 3.0;
 
-/// The standard deviation of a normal distribution in median absolute deviations, 1 / z(0.75), and in mean ones, sqrt(pi / 2).
-const MEDIAN_DEVIATIONS: f64 = 1.482_602_218_505_602;
+/// The standard deviation of a normal distribution in mean absolute deviations: sqrt(pi / 2).
 const MEAN_DEVIATIONS: f64 = 1.253_314_137_315_500_3;
 
 /// Counts the spikes of `y` and puts the medians of their windows in their place.
 ///
 /// A value is a spike if it lies more than three standard deviations from the median of the window of fifteen
 /// observed values about it; the standard deviation is 1.4826 median absolute deviations. Where more than half of the
-/// window are equal, so that this is zero, it is 1.2533 mean absolute deviations, and a spike must also lie further from the
-/// median than the median from zero. If more than half of the values are zeros, only the others are judged, among
-/// themselves: a sale is no spike of a series that sells now and then. O(n) time with windows of fixed size.
+/// window are equal, so that this is zero, it is 1.2533 mean absolute deviations, and a spike must also lie three times as
+/// far from the median as the median from zero: small counts are mostly ones, and a three among them is no spike. If more
+/// than half of the values are zeros, only the others are judged, among themselves: a sale is no spike of a series that
+/// sells now and then. O(n) time with windows of fixed size.
 /// Source: Hampel (1974), The influence curve and its role in robust estimation, JASA 69; Pearson (2002), Outliers in
 /// process modeling and identification, IEEE Transactions on Control Systems Technology 10; for the mean deviation Iglewicz
 /// & Hoaglin (1993), How to detect and handle outliers.
@@ -54,7 +54,7 @@ fn spike(window: &[f64], v: f64) -> Option<f64> {
     sorted.sort_unstable_by(f64::total_cmp);
     let deviation = MEDIAN_DEVIATIONS * median_of_sorted(sorted);
     let sticks_out = match deviation {
-        0.0 => far > LIMIT * MEAN_DEVIATIONS * mean && far > median.abs(),
+        0.0 => median != 0.0 && far > LIMIT * MEAN_DEVIATIONS * mean && far > LIMIT * median.abs(),
         d => far > LIMIT * d,
     };
     sticks_out.then_some(median)

@@ -9,6 +9,9 @@ const SEASONS_MIN: usize = 3;
 /// Values below which there is no trend strength of a series without season.
 const TREND_MIN: usize = 10;
 
+/// The standard deviation of a normal distribution in median absolute deviations: 1 / z(0.75).
+pub(super) const MEDIAN_DEVIATIONS: f64 = 1.482_602_218_505_602;
+
 /// Variances below this share of the largest square are rounding, not movement.
 const ROUNDING: f64 = 1e-24;
 
@@ -25,7 +28,7 @@ pub(super) struct Strength {
 #[derive(Debug, Default)]
 pub(super) struct Decomposition {
     /// The usual distance of each phase from the trend, as its median: what spikes and level shifts are looked for without.
-    /// Empty if there is no seasonal strength.
+    /// Empty if it is no clearer than noise: taking that out would only add some.
     pub(super) season: Vec<f64>,
     pub(super) trend: Vec<f64>,
     pub(super) phase: Vec<f64>,
@@ -62,7 +65,27 @@ pub(super) fn strength(y: &[f64], season_length: usize, work: &mut Decomposition
         median_of_sorted(values)
     });
     work.season = means;
+    if !is_clear(y, work) {
+        work.season.clear();
+    }
     Strength { seasonal, trend }
+}
+
+/// Whether the season of the phases' medians stands out: its mean distance from zero is half a standard deviation of the
+/// remainder, and twice that of a phase's median. Medians throughout, so that no single spike decides.
+fn is_clear(y: &[f64], work: &mut Decomposition) -> bool {
+    let m = work.season.len();
+    let parts = y.iter().zip(&work.trend).enumerate().map(|(t, (v, trend))| (v - trend - work.season[t % m]).abs());
+    work.phase.clear();
+    work.phase.extend(parts.filter(|rest| !rest.is_nan()));
+    let values = work.phase.len();
+    if values == 0 {
+        return false;
+    }
+    let (_, median, _) = work.phase.select_nth_unstable_by(values / 2, f64::total_cmp);
+    let of_phase = 2.0 / (values as f64 / m as f64).sqrt();
+    let noise = MEDIAN_DEVIATIONS * *median;
+    work.season.iter().map(|s| s.abs()).sum::<f64>() / m as f64 > noise * of_phase.max(0.5)
 }
 
 /// The centred moving average over `m` values; NaN where the window does not fit or less than half of it is observed.
@@ -171,14 +194,15 @@ mod tests {
             let y: Vec<f64> = (0..10 * m).map(|t| 5.0 + 0.5 * t as f64 + season[t % m]).collect();
             let (found, of_phase) = of(&y, m);
             assert!(found.seasonal.unwrap() > 0.999_999 && found.trend.unwrap() > 0.999_999, "{found:?}");
-            assert!(of_phase.iter().zip(&season).all(|(a, b)| (a - b).abs() < 1e-9), "{of_phase:?}");
+            assert!(of_phase.len() == m && of_phase.iter().zip(&season).all(|(a, b)| (a - b).abs() < 1e-9));
         }
     }
 
     #[test]
     fn noise_has_hardly_any_strength() {
         let y: Vec<f64> = (0..700).map(noise).collect();
-        let (found, _) = of(&y, 7);
+        let (found, season) = of(&y, 7);
+        assert!(season.is_empty());
         assert!(found.seasonal.unwrap() < 0.1 && found.trend.unwrap() < 0.25, "{found:?}");
         assert!(of(&y, 1).0.trend.unwrap() < 0.1);
     }
