@@ -96,14 +96,14 @@ impl Bench {
         *self = Self { path: std::mem::take(&mut self.path), ..Self::default() };
     }
 
-    /// Forecasts seasonal naive at every origin, for [`Bench::score`] to compare with.
-    pub(super) fn compare_with(&mut self, naive: &[Choice], y: &[f64], rolling: &Rolling) -> Result<(), Refusal> {
+    /// Forecasts seasonal naive at every origin, for [`Bench::score`] to compare with; NaN where it cannot.
+    pub(super) fn compare_with(&mut self, naive: &[Choice], y: &[f64], rolling: &Rolling) {
         self.naive.clear();
         for cutoff in rolling.cutoffs(y.len()) {
-            self.fit(naive, &y[..cutoff], rolling.horizon)?;
-            self.naive.extend_from_slice(&self.path.mean);
+            let done = self.fit(naive, &y[..cutoff], rolling.horizon);
+            let of = |mean: &f64| if done.is_ok() { *mean } else { f64::NAN };
+            self.naive.extend(self.path.mean.iter().map(of));
         }
-        Ok(())
     }
 
     /// Fits at one origin, the `index`-th, and counts the errors of the horizon after it.

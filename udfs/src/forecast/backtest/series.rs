@@ -1,9 +1,35 @@
 //! A gathered series on its calendar, as a model takes it.  In: rows. Out: one value per step, or why not.
 
+use crate::error::Error;
 use crate::forecast::calendar::{Calendar, Clock, Frequency};
 use crate::forecast::gather::{Gathered, STEPS_MAX};
 use crate::forecast::status::{Refusal, Status};
-use crate::forecast::worker::Fill;
+
+/// What a time of the calendar without a row is: the `fill` argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// A reason to refuse the series.
+    Error,
+    /// A missing value, which models step over and no error is counted at; so is a null.
+    Null,
+    /// Zero.
+    Zero,
+    /// The value before.
+    Previous,
+}
+
+impl Fill {
+    /// Errors: `Bug` for a word that the signature of `forecast` allows and this one does not know.
+    pub(super) fn parse(word: &str) -> Result<Self, Error> {
+        match word {
+            "error" => Ok(Self::Error),
+            "null" => Ok(Self::Null),
+            "zero" => Ok(Self::Zero),
+            "previous" => Ok(Self::Previous),
+            other => Err(Error::Bug(format!("backtest does not know this fill: given={other}"))),
+        }
+    }
+}
 
 /// One series, one entry a step.
 #[derive(Default)]
@@ -23,7 +49,7 @@ impl Series {
         frequency: Frequency,
         fill: Fill,
     ) -> Result<Calendar, Refusal> {
-        check(rows, clock)?;
+        check(rows, clock, fill)?;
         let calendar = Calendar::of(clock, frequency, &rows.times)?;
         calendar.positions(clock, &rows.times, &mut self.positions)?;
         let steps = self.positions.last().map_or(0, |last| last.saturating_add(1));
@@ -40,7 +66,11 @@ impl Series {
             let reason = format!("{why}: first_missing={time}, missing={missing}, step={step}");
             return Err(Refusal::new(Status::Gap, reason));
         }
-        put(&self.positions, &rows.values, &mut self.y, |before| if fill == Fill::Zero { 0.0 } else { before });
+        put(&self.positions, &rows.values, &mut self.y, |before| match fill {
+            Fill::Zero => 0.0,
+            Fill::Previous => before,
+            Fill::Null | Fill::Error => f64::NAN,
+        });
         self.stock.clear();
         if !rows.further.is_empty() {
             put(&self.positions, &rows.further, &mut self.stock, |before| before);
@@ -59,12 +89,12 @@ impl Series {
     }
 }
 
-fn check(rows: &Gathered, clock: &Clock) -> Result<(), Refusal> {
+fn check(rows: &Gathered, clock: &Clock, fill: Fill) -> Result<(), Refusal> {
     if let Some(w) = rows.times.windows(2).find(|w| w[0] == w[1]) {
         let time = clock.text(w[0]);
         return Err(Refusal::new(Status::DuplicateTime, format!("time occurs twice, aggregate first: time={time}")));
     }
-    if let Some(time) = rows.nulls.1 {
+    if let Some(time) = rows.nulls.1.filter(|_| fill != Fill::Null) {
         let reason = format!("value is null, drop the row or put a number: time={}", clock.text(time));
         return Err(Refusal::new(Status::NullValue, reason));
     }

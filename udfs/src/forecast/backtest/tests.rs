@@ -224,6 +224,31 @@ fn bad_arguments_say_what_is_allowed_in_the_name_of_backtest() {
     }
 }
 
+#[test]
+fn missing_values_are_stepped_over_in_fits_scales_and_errors() {
+    let mut y = forty();
+    (y[0], y[20], y[38]) = (f64::NAN, f64::NAN, f64::NAN);
+    let rolling = Rolling {
+        horizon: 5,
+        origins: 3,
+        step: 5,
+        scale_length: 1,
+        levels: vec![(80, intervals::half_width(80))],
+        events: Wanted { probability: 0.5, band: 0.1, base: 7 },
+    };
+    let mut bench = Bench::default();
+    let ladder = [Choice::parse("ets_ann", 1).unwrap()];
+    bench.compare_with(&ladder, &y, &rolling);
+    let cutoffs: Vec<_> = rolling.cutoffs(40).enumerate().collect();
+    let mut total = Score::default();
+    for at in cutoffs {
+        total.add(bench.score(&ladder, &y, at, None, &rolling).unwrap());
+    }
+    assert_eq!((total.sums.n, total.sums.n_scaled, total.n_interval, total.origins), (14, 14, 14, 3));
+    assert_eq!((total.sums.absolute, total.sums.squared), (total.sums.naive_absolute, total.sums.naive_squared));
+    assert!(total.sums.absolute.is_finite() && total.sums.squared_scaled.is_finite());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
