@@ -5,6 +5,9 @@ use super::strength::{MEDIAN_DEVIATIONS, median_of_sorted};
 /// Values either side of the one in question.
 const REACH: usize = 7;
 
+/// Values of a window.
+const WIDTH: usize = 2 * REACH + 1;
+
 /// Standard deviations beyond which a value is a spike.
 const LIMIT: f64 = 3.0;
 
@@ -27,12 +30,14 @@ pub(super) fn spikes(y: &mut [f64], is_judged: impl Fn(usize) -> bool, at: &mut 
     at.extend((0..y.len()).filter(|&t| !y[t].is_nan() && is_judged(t)));
     x.clear();
     x.extend(at.iter().map(|&t| y[t]));
+    let mut window = Window::of(&x[..x.len().min(WIDTH)]);
     let mut found = 0;
     for (i, &t) in at.iter().enumerate() {
         // At the ends the window leans inwards, so that it holds as many values as elsewhere.
-        let first = i.saturating_sub(REACH).min(x.len().saturating_sub(2 * REACH + 1));
-        let window = &x[first..(first + 2 * REACH + 1).min(x.len())];
-        if let Some(median) = spike(window, x[i]) {
+        if i > REACH && i + REACH < x.len() {
+            window.slide(x[i - REACH - 1], x[i + REACH]);
+        }
+        if let Some(median) = window.spike(x[i]) {
             y[t] = median;
             found += 1;
         }
@@ -40,24 +45,69 @@ pub(super) fn spikes(y: &mut [f64], is_judged: impl Fn(usize) -> bool, at: &mut 
     found
 }
 
-/// The median of the window if `v`, one of it, sticks out.
-fn spike(window: &[f64], v: f64) -> Option<f64> {
-    let mut sorted = [0.0; 2 * REACH + 1];
-    let n = window.len();
-    let sorted = &mut sorted[..n];
-    sorted.copy_from_slice(window);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let median = median_of_sorted(sorted);
-    let far = (v - median).abs();
-    sorted.iter_mut().for_each(|x| *x = (*x - median).abs());
-    let mean = sorted.iter().sum::<f64>() / n as f64;
-    sorted.sort_unstable_by(f64::total_cmp);
-    let deviation = MEDIAN_DEVIATIONS * median_of_sorted(sorted);
-    let sticks_out = match deviation {
-        0.0 => median != 0.0 && far > LIMIT * MEAN_DEVIATIONS * mean && far > LIMIT * median.abs(),
-        d => far > LIMIT * d,
-    };
-    sticks_out.then_some(median)
+/// The values about one, kept in order while it moves on.
+struct Window {
+    sorted: [f64; WIDTH],
+    n: usize,
+}
+
+impl Window {
+    fn of(values: &[f64]) -> Self {
+        let (mut sorted, n) = ([0.0; WIDTH], values.len());
+        sorted[..n].copy_from_slice(values);
+        sorted[..n].sort_unstable_by(f64::total_cmp);
+        Self { sorted, n }
+    }
+
+    /// Puts `new` in the place of `old`, one of its values.
+    fn slide(&mut self, old: f64, new: f64) {
+        let sorted = &mut self.sorted[..self.n];
+        let mut at = sorted.iter().position(|v| *v == old).unwrap_or(0);
+        while at + 1 < sorted.len() && sorted[at + 1] < new {
+            sorted[at] = sorted[at + 1];
+            at += 1;
+        }
+        while at > 0 && sorted[at - 1] > new {
+            sorted[at] = sorted[at - 1];
+            at -= 1;
+        }
+        sorted[at] = new;
+    }
+
+    /// The median if `v`, one of the values, sticks out.
+    fn spike(&self, v: f64) -> Option<f64> {
+        let sorted = &self.sorted[..self.n];
+        let median = median_of_sorted(sorted);
+        let far = (v - median).abs();
+        let sticks_out = match MEDIAN_DEVIATIONS * median_distance(sorted, median) {
+            0.0 => {
+                let mean = sorted.iter().map(|x| (x - median).abs()).sum::<f64>() / sorted.len() as f64;
+                median != 0.0 && far > LIMIT * MEAN_DEVIATIONS * mean && far > LIMIT * median.abs()
+            }
+            d => far > LIMIT * d,
+        };
+        sticks_out.then_some(median)
+    }
+}
+
+/// The median distance of ascending values from their median: the nearest are taken from the middle outwards.
+fn median_distance(sorted: &[f64], median: f64) -> f64 {
+    let n = sorted.len();
+    let (mut left, mut right) = (n / 2, n / 2);
+    let (mut before, mut last) = (0.0, 0.0);
+    for _ in 0..n / 2 + 1 {
+        let down = if left > 0 { median - sorted[left - 1] } else { f64::INFINITY };
+        let up = if right < n { sorted[right] - median } else { f64::INFINITY };
+        before = last;
+        if down < up {
+            left -= 1;
+            last = down;
+        } else {
+            right += 1;
+            last = up;
+        }
+    }
+    if n % 2 == 1 { last } else { 0.5 * (before + last) }
 }
 
 #[cfg(test)]
@@ -96,6 +146,30 @@ mod tests {
         assert_eq!(count(&y), 0);
         y[48] = 80.0;
         assert_eq!(count(&y), 1);
+    }
+
+    #[test]
+    fn the_moving_window_judges_as_one_sorted_afresh() {
+        for n in [1, 2, 9, 14, 15, 16, 40, 200] {
+            for seed in 0..20_usize {
+                let y: Vec<f64> =
+                    (0..n).map(|t| ((t * t * 7 + t * seed * 13 + seed * seed) % 23) as f64 - 4.0).collect();
+                let plain = |t: usize| {
+                    let first = t.saturating_sub(REACH).min(n.saturating_sub(WIDTH));
+                    let mut window = y[first..n.min(first + WIDTH)].to_vec();
+                    window.sort_unstable_by(f64::total_cmp);
+                    let median = median_of_sorted(&window);
+                    let mut distances: Vec<f64> = window.iter().map(|v| (v - median).abs()).collect();
+                    distances.sort_unstable_by(f64::total_cmp);
+                    assert_eq!(median_distance(&window, median), median_of_sorted(&distances));
+                    Window::of(&window).spike(y[t]).unwrap_or(y[t])
+                };
+                let expected: Vec<f64> = (0..n).map(plain).collect();
+                let mut own = y.clone();
+                spikes(&mut own, |_| true, &mut Vec::new(), &mut Vec::new());
+                assert_eq!(own, expected, "n={n} seed={seed}");
+            }
+        }
     }
 
     #[test]
