@@ -93,6 +93,11 @@ impl Window {
 /// The median distance of ascending values from their median: the nearest are taken from the middle outwards.
 fn median_distance(sorted: &[f64], median: f64) -> f64 {
     let n = sorted.len();
+    if let Ok(full) = <&[f64; WIDTH]>::try_from(sorted) {
+        // The nearest half and one is a run of neighbours; of all such runs the one that reaches least far.
+        let reach: [f64; REACH + 1] = std::array::from_fn(|k| (median - full[k]).max(full[k + REACH] - median));
+        return reach.into_iter().fold(f64::INFINITY, f64::min);
+    }
     let (mut left, mut right) = (n / 2, n / 2);
     let (mut before, mut last) = (0.0, 0.0);
     for _ in 0..n / 2 + 1 {

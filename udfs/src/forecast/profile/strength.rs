@@ -141,9 +141,7 @@ fn share(y: &[f64], trend: &[f64], season: &[f64]) -> (Option<f64>, Option<f64>)
             .filter(|(_, (v, t))| !(*v - *t).is_nan())
             .map(|(i, (v, t))| (*v, *t, season[i % m]))
     };
-    let rest = variance(parts().map(|(v, t, s)| v - t - s));
-    let without_trend = variance(parts().map(|(v, t, _)| v - t));
-    let without_season = variance(parts().map(|(v, _, s)| v - s));
+    let [rest, without_trend, without_season] = variances(parts().map(|(v, t, s)| [v - t - s, v - t, v - s]));
     let largest = parts().fold(0.0_f64, |a, (v, ..)| a.max(v * v));
     let of = |rest: Option<f64>, whole: Option<f64>| match (rest, whole) {
         (Some(_), Some(whole)) if whole <= ROUNDING * largest => Some(0.0),
@@ -153,16 +151,19 @@ fn share(y: &[f64], trend: &[f64], season: &[f64]) -> (Option<f64>, Option<f64>)
     (of(rest, without_trend), of(rest, without_season))
 }
 
-/// The variance, in one pass by Welford's updates; `None` of fewer than two values.
-fn variance(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
+/// Variances, in one pass by Welford's updates; `None` of fewer than two values.
+fn variances<const K: usize>(values: impl Iterator<Item = [f64; K]>) -> [Option<f64>; K] {
+    let (mut n, mut mean, mut squares) = (0.0, [0.0; K], [0.0; K]);
     for v in values {
         n += 1.0;
-        let before = v - mean;
-        mean += before / n;
-        squares += before * (v - mean);
+        let share = 1.0 / n;
+        for k in 0..K {
+            let before = v[k] - mean[k];
+            mean[k] += before * share;
+            squares[k] += before * (v[k] - mean[k]);
+        }
     }
-    (n > 1.0).then(|| squares / (n - 1.0))
+    squares.map(|s| (n > 1.0).then(|| s / (n - 1.0)))
 }
 
 /// The middle value, or the mean of the two; not of an empty slice.
