@@ -90,6 +90,12 @@ impl Args {
         Ok(list.iter().filter_map(Value::as_i64).collect())
     }
 
+    /// A list of numbers.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        let list = self.get(name)?.as_array().ok_or_else(|| Error::Bug(format!("argument {name} is no list")))?;
+        Ok(list.iter().filter_map(Value::as_f64).collect())
+    }
+
     /// The raw value.
     pub fn value(&self, name: &str) -> Result<&Value> {
         self.get(name)
@@ -121,6 +127,12 @@ fn check_one(function: &str, p: &Param, v: Value) -> Result<Value> {
                 && ints.iter().all(|i| (min..=max).contains(i))
                 && ints.windows(2).all(|w| w[0] < w[1])
         }),
+        Kind::Counts { length, max } => v.as_array().is_some_and(|list| {
+            list.len() == length && list.iter().all(|i| i.as_i64().is_some_and(|i| (0..=max).contains(&i)))
+        }),
+        Kind::NumberList { min, max } => {
+            v.as_array().is_some_and(|list| list.iter().all(|x| x.as_f64().is_some_and(|x| x >= min && x <= max)))
+        }
         Kind::CountOrShare => match v.as_i64() {
             Some(count) => count >= 1,
             None => v.as_f64().is_some_and(|x| x > 0.0 && x <= 1.0),

@@ -146,6 +146,20 @@ pub enum Kind {
         /// Largest allowed.
         max: i64,
     },
+    /// So many whole numbers from 0 on, in any order: the orders of a model.
+    Counts {
+        /// How many.
+        length: usize,
+        /// Largest allowed.
+        max: i64,
+    },
+    /// Finite numbers, each within both ends, in any order.
+    NumberList {
+        /// Smallest allowed.
+        min: f64,
+        /// Largest allowed.
+        max: f64,
+    },
     /// A whole number of at least 1 is a count; a fraction above 0 and at most 1 (with a decimal point) is a share.
     CountOrShare,
     /// One of the names that the function returns.
@@ -163,6 +177,8 @@ impl Kind {
             Self::Number { min, max } if max.is_infinite() => format!("number, at least {min}"),
             Self::Number { min, max } => format!("number from {min} to {max}"),
             Self::IntegerList { min, max } => format!("list of whole numbers from {min} to {max}, ascending"),
+            Self::Counts { length, max } => format!("list of {length} whole numbers from 0 to {max}"),
+            Self::NumberList { min, max } => format!("list of numbers from {min} to {max}"),
             Self::CountOrShare => {
                 "whole number of at least 1 (a count), or a fraction above 0 and at most 1 written with a point (a share)"
                     .into()

@@ -32,7 +32,7 @@ const START_ALPHA: [f64; LANES] = [-6.0, -4.5, -3.2, -2.2, -1.2, -0.2, 1.0, 2.8]
 const LINE: [f64; LANES] = [-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0];
 
 /// Eight directions of equal length; every second round takes them turned by half their angle.
-const RING: [[(f64, f64); LANES]; 2] = [
+pub(super) const RING: [[(f64, f64); LANES]; 2] = [
     [(1.0, 0.0), (D8, D8), (0.0, 1.0), (-D8, D8), (-1.0, 0.0), (-D8, -D8), (0.0, -1.0), (D8, -D8)],
     [(C16, S16), (S16, C16), (-S16, C16), (-C16, S16), (-C16, -S16), (-S16, -C16), (S16, -C16), (C16, -S16)],
 ];
@@ -248,13 +248,13 @@ pub(super) fn run(y: &[f64], alpha: f64, gamma: f64, level: f64, season: &mut [f
     Fit { alpha, gamma, level: x.level[0], sse: x.sse[0] }
 }
 
-fn edge(x: f64) -> f64 {
+pub(super) fn edge(x: f64) -> f64 {
     x.clamp(-EDGE, EDGE)
 }
 
 /// Log odds to a share in (0, 1), by (1 + x/1024)^1024 for the exponential: it only has to be smooth and rising, and
 /// multiplications round alike on every host.
-fn share(x: f64) -> f64 {
+pub(super) fn share(x: f64) -> f64 {
     let mut odds = 1.0 + x / 1024.0;
     for _ in 0..10 {
         odds *= odds;
@@ -263,7 +263,7 @@ fn share(x: f64) -> f64 {
 }
 
 /// Level at the end of the series, from which the backcast starts: the mean of the last season or of ten values.
-fn end_level(y: &[f64], m: usize) -> f64 {
+pub(super) fn end_level(y: &[f64], m: usize) -> f64 {
     let observed = || y.iter().rev().filter(|v| !v.is_nan());
     let n = observed().count().min(if m > 0 { m } else { 10 });
     let tail = y.iter().rev().take(n);
@@ -274,7 +274,7 @@ fn end_level(y: &[f64], m: usize) -> f64 {
 }
 
 /// Mean deviation of each phase from the centred moving average over one season, brought to sum zero.
-fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
+pub(super) fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
     out.clear();
     out.resize(m, 0.0);
     if m == 0 {

@@ -133,7 +133,7 @@ impl GroupFunction for Forecast {
             clock,
             keys: input.keys,
             horizon: size(args.integer("horizon")?)?,
-            ladder: ladder(args, size(args.integer("season_length")?)?)?,
+            terms: Arc::new(terms(args)?),
             levels: args.integers("level")?.into_iter().map(|level| (level, intervals::half_width(level))).collect(),
             fill: match args.text("fill")? {
                 "zero" => Fill::Zero,
@@ -160,22 +160,25 @@ fn size(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|e| Error::Bug(format!("{e}: number={number}")))
 }
 
-/// The model asked for, or the default for that season, and those below it. Errors: `Argument`.
-fn ladder(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
-    let asked = !args.is_null("model")?;
-    let name = match (asked, season_length) {
-        (true, _) => args.text("model")?,
-        (false, 1) => "ets_ann",
-        (false, _) => "ets_ana",
+fn terms(args: &Args) -> Result<super::forecaster::Terms> {
+    use super::forecaster::{Asking, Terms};
+    let season_length = size(args.integer("season_length")?)?;
+    let name = if args.is_null("model")? { "auto" } else { args.text("model")? };
+    let asking = if name == "auto" {
+        Asking::Auto
+    } else {
+        let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
+        let mut ladder = vec![Arc::new(first)];
+        while args.text("fallback")? == "yes"
+            && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
+        {
+            ladder.push(Arc::new(next));
+        }
+        Asking::Ladder(ladder)
     };
-    let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
-    let mut ladder = vec![first];
-    while args.text("fallback")? == "yes"
-        && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
-    {
-        ladder.push(next);
-    }
-    Ok(ladder)
+    let asked = super::predictive::Asked { levels: args.integers("level")?, quantiles: vec![] };
+    let horizon = size(args.integer("horizon")?)?;
+    Ok(Terms { asking, season_length, horizon, asked, non_negative: None })
 }
 
 struct Bound {

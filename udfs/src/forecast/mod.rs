@@ -4,9 +4,21 @@
 //! Models know no timestamps, no arrow and no SQL; [`MODELS`] is the one table of them.
 
 mod backtest;
+mod adida;
+mod auto;
+mod forecaster;
+mod memory;
+mod pools;
+mod portfolio;
+mod predictive;
+mod aggregation;
+mod arima;
 mod calendar;
 mod choice;
 mod demand;
+mod drift;
+mod croston;
+mod ets;
 mod ets_ana;
 mod ets_ann;
 mod exponential_smoothing;
@@ -14,12 +26,25 @@ mod function;
 mod gather;
 mod intervals;
 mod measure;
+mod harmonic;
+mod imapa;
+mod intervals;
+mod least_squares;
 mod model;
+mod mstl;
 mod naive;
 mod profile;
+mod naive2;
+mod periodogram;
 mod rows;
+mod seasonal_adjustment;
 mod seasonal_naive;
 mod status;
+mod theta;
+mod theta_line;
+mod window_mean;
+mod stl;
+mod tsb;
 mod worker;
 
 pub use backtest::{Backtest, METRICS, Metric, Sums};
@@ -39,6 +64,34 @@ pub const MODELS: &[&dyn Model] = &[
     &seasonal_naive::SeasonalNaive,
     &ets_ann::EtsAnn,
     &ets_ana::EtsAna,
+    &naive2::Naive2,
+    &drift::Drift,
+    &window_mean::WindowMean,
+    &window_mean::SeasonalWindowMean,
+    &harmonic::LinearTrend,
+    &harmonic::Harmonic,
+    &theta::THETA,
+    &theta::OPTIMIZED,
+    &theta::DYNAMIC,
+    &theta::DYNAMIC_OPTIMIZED,
+    &theta::AUTO,
+    &croston::Croston,
+    &croston::CrostonOptimized,
+    &croston::Sba,
+    &tsb::Tsb,
+    &tsb::TsbOptimized,
+    &adida::Adida,
+    &imapa::Imapa,
+    &mstl::Mstl,
+    &ets::Ses,
+    &ets::Holt,
+    &ets::DampedHolt,
+    &ets::HoltWintersAdditive,
+    &ets::HoltWintersMultiplicative,
+    &ets::Ets,
+    &ets::AutoEts,
+    &arima::Arima,
+    &arima::AutoArima,
 ];
 
 /// The model of that name.
@@ -134,5 +187,9 @@ fn scale(largest: f64) -> Option<(f64, f64)> {
     Some(if largest > 1.0 { (1.0 / power, power) } else { (power, 1.0 / power) })
 }
 
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod test_series;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,11 @@ pub trait Model: Sync {
         false
     }
 
+    /// Whether the deviations of its paths are exact for its assumptions. Those of other models are measured at rolling origins.
+    fn has_exact_spread(&self) -> bool {
+        false
+    }
+
     /// The model that takes a series this one cannot take; it needs fewer observations. `None` at the foot of the ladder.
     fn simpler(&self) -> Option<&'static dyn Model>;
 

@@ -25,7 +25,7 @@ pub(super) struct Rows {
 /// What all rows of one series share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verdict<'a> {
-    pub(super) model: Option<&'static str>,
+    pub(super) model: Option<&'a str>,
     pub(super) cutoff: Option<i64>,
     pub(super) status: Status,
     pub(super) reason: Option<&'a str>,

@@ -31,6 +31,8 @@ pub enum Status {
     OutOfRange,
     /// The forecast lies outside the range of a 64-bit float.
     Overflow,
+    /// The state of last night cannot be read, and there is nothing to fit anew from.
+    BadState,
     /// Values that the model cannot take, and `fallback` is `'no'`.
     Unfit,
     /// Fewer observations than the model needs, and `fallback` is `'no'`.
@@ -57,6 +59,7 @@ impl Status {
         Self::NoFrequency,
         Self::OutOfRange,
         Self::Overflow,
+        Self::BadState,
         Self::Unfit,
         Self::TooShort,
         Self::TooLarge,
@@ -97,6 +100,7 @@ impl Status {
             Self::NoFrequency => ("no_frequency", "one observation tells no frequency, and freq is 'auto'"),
             Self::OutOfRange => ("out_of_range", "a time lies outside the years 1 to 9999 or the range of its type"),
             Self::Overflow => ("overflow", "the forecast lies outside the range of a 64-bit float"),
+            Self::BadState => ("bad_state", "the state of last night cannot be read"),
             Self::Unfit => ("unfit", "values that the model cannot take, and fallback is 'no'"),
             Self::TooShort => ("too_short", "fewer observations than the model needs, and fallback is 'no'"),
             Self::TooLarge => {
@@ -126,4 +130,13 @@ impl Refusal {
     pub fn too_short(model: &str, least: usize, n: usize) -> Self {
         Self::new(Status::TooShort, format!("{model} needs n>={least}, has n={n}"))
     }
+}
+
+/// What a caught panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| s.to_string())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
 }

@@ -5,13 +5,12 @@
 use super::calendar::{Calendar, Clock, Frequency};
 use super::rows::{Rows, Verdict};
 use super::status::{Refusal, Status};
-use super::{Buffers, Choice, Path, Spread, State, forecast};
+use super::forecaster::{Fitted, Forecaster, Terms};
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Longest series after filling: a gap that fills to more is refused, not filled.
@@ -38,8 +37,7 @@ pub(super) struct Plan {
     pub(super) keys: usize,
     pub(super) horizon: usize,
     pub(super) frequency: Frequency,
-    /// The model, then the simpler ones below it.
-    pub(super) ladder: Vec<Choice>,
+    pub(super) terms: Arc<Terms>,
     /// Percent, and the half width in standard deviations.
     pub(super) levels: Vec<(i64, f64)>,
     pub(super) fill: Fill,
@@ -59,15 +57,14 @@ pub(super) struct Worker {
     rows_in: u64,
     /// The last time of a series whose rows are no longer held.
     shed: Option<Option<i64>>,
-    buffers: Buffers,
-    state: State,
-    path: Path,
+    forecaster: Forecaster,
     rows: Rows,
 }
 
 impl Worker {
     pub(super) fn new(plan: Arc<Plan>) -> Self {
         let rows = Rows::new(plan.levels.len());
+        let forecaster = Forecaster::new(Arc::clone(&plan.terms));
         Self {
             plan,
             times: Vec::new(),
@@ -78,9 +75,7 @@ impl Worker {
             fault: None,
             rows_in: 0,
             shed: None,
-            buffers: Buffers::default(),
-            state: State::default(),
-            path: Path::default(),
+            forecaster,
             rows,
         }
     }
@@ -125,7 +120,7 @@ impl Worker {
         self.values = Vec::new();
         self.positions = Vec::new();
         self.filled = Vec::new();
-        self.buffers = Buffers::default();
+        self.forecaster.let_go();
     }
 
     /// Takes rows without nulls, the usual case, by copying slices; else row by row.
@@ -273,51 +268,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Goes down the ladder of models to the first that the series is long enough for.
-    fn fit(&mut self, plan: &Plan) -> Result<Fitted, Refusal> {
+    fn fit(&mut self, _plan: &Plan) -> Result<Fitted, Refusal> {
         let y = if self.filled.is_empty() { &self.values } else { &self.filled };
-        let least = |choice: &Choice| choice.kernel.observations_min();
-        let fits = |choice: &&Choice| y.len() >= least(choice);
-        let too_short = |choice: &Choice| Refusal::too_short(choice.model.name(), least(choice), y.len());
-        let Some(chosen) = plan.ladder.iter().find(fits) else { return Err(too_short(&plan.ladder[0])) };
-        let short = plan.ladder.first().filter(|first| !fits(first)).map(|first| too_short(first).reason);
-        let (buffers, state, path) = (&mut self.buffers, &mut self.state, &mut self.path);
-        let run = AssertUnwindSafe(|| forecast(chosen, y, plan.horizon, buffers, state, path));
-        let spread = catch_unwind(run).unwrap_or_else(|panic| {
-            let what =
-                panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
-            let reason = format!("model {} panicked, please report it: {}", chosen.text, what.unwrap_or_default());
-            Err(Refusal::new(Status::Bug, reason))
-        })?;
-        let widest = plan.levels.iter().map(|(_, z)| *z).fold(0.0, f64::max);
-        let reaches = |(m, d): (&f64, &f64)| (m - widest * d).is_finite() && (m + widest * d).is_finite();
-        if let Some(at) = self.path.mean.iter().zip(&self.path.deviation).position(|pair| !reaches(pair)) {
-            let reason = format!("prediction interval exceeds the range of a 64-bit float: step={}", at + 1);
-            return Err(Refusal::new(Status::Overflow, reason));
-        }
-        let bounds = spread == Spread::Known;
-        let unknown = (!bounds && !plan.levels.is_empty())
-            .then(|| format!("{} needs n>{} for an interval, has n={}", chosen.model.name(), least(chosen), y.len()));
-        let (status, reason) = match (short, unknown) {
-            (None, None) => (Status::Ok, None),
-            (None, Some(unknown)) => (Status::NoInterval, Some(unknown)),
-            (Some(short), None) => (Status::Fallback, Some(short)),
-            (Some(short), Some(unknown)) => (Status::Fallback, Some(format!("{short}; {unknown}"))),
-        };
-        Ok(Fitted { model: chosen.model.name(), status, reason, bounds })
+        self.forecaster.fit(y)
     }
 
     fn write(&mut self, fitted: &Fitted) {
         let cutoff = self.times.last().copied();
         let verdict =
-            Verdict { model: Some(fitted.model), cutoff, status: fitted.status, reason: fitted.reason.as_deref() };
-        for (t, (&time, (&mean, &deviation))) in
-            self.future.iter().zip(self.path.mean.iter().zip(&self.path.deviation)).enumerate()
-        {
-            let bounds = self.plan.levels.iter().flat_map(|(_, z)| {
-                let reach = z * deviation;
-                [fitted.bounds.then_some(mean - reach), fitted.bounds.then_some(mean + reach)]
-            });
+            Verdict { model: Some(&fitted.model), cutoff, status: fitted.status, reason: fitted.reason.as_deref() };
+        let mut out = vec![];
+        for (t, &time) in self.future.iter().enumerate() {
+            let mean = self.forecaster.step(t, &mut out);
+            let bounds = (0..2 * self.plan.levels.len()).map(|k| fitted.bounds.then(|| out[k]));
             self.rows.forecast(time, t as i32 + 1, mean, bounds, verdict);
         }
     }
@@ -326,14 +289,6 @@ impl Worker {
 /// Whether a fault makes everything else about the series meaningless.
 fn is_grave(status: Status) -> bool {
     matches!(status, Status::NullId | Status::NullTime | Status::OutOfRange)
-}
-
-/// Which model forecast, and how that came.
-struct Fitted {
-    model: &'static str,
-    status: Status,
-    reason: Option<String>,
-    bounds: bool,
 }
 
 impl GroupWorker for Worker {
@@ -387,10 +342,8 @@ impl GroupWorker for Worker {
             + self.values.capacity()
             + self.positions.capacity()
             + self.filled.capacity()
-            + self.future.capacity()
-            + self.path.mean.capacity()
-            + self.path.deviation.capacity();
-        8 * words + self.buffers.memory_bytes() + self.rows.memory_bytes()
+            + self.future.capacity();
+        8 * words + self.forecaster.memory_bytes() + self.rows.memory_bytes()
     }
 
     fn shed(&mut self) -> bool {

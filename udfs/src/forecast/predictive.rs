@@ -1,0 +1,251 @@
+//! From mean and deviation to quantiles: the distribution of what will be observed at one step.
+//!
+//! In: mean, deviation, and what kind of number the series holds. Out: bounds of levels and quantiles that never cross.
+
+use super::intervals::normal_quantile;
+
+/// Mean above which a count is as good as continuous: its distribution is taken as normal.
+const COUNT_MEAN_MAX: f64 = 20.0;
+
+/// Probability left in the tail where a count distribution is cut.
+const COUNT_TAIL: f64 = 1e-7;
+
+/// What is asked of each step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Asked {
+    /// Levels in percent, ascending.
+    pub(super) levels: Vec<i64>,
+    /// Probabilities in (0, 1), ascending.
+    pub(super) quantiles: Vec<f64>,
+}
+
+/// What kind of number a series holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Support {
+    /// Any number.
+    #[default]
+    Real,
+    /// Numbers of at least zero.
+    NonNegative,
+    /// Whole numbers of at least zero.
+    Count,
+}
+
+/// Shape of the errors: how many expected deviations from the mean the levels reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    /// Reach of the 80 % and the 95 % interval of a continuous series.
+    pub(super) reach: [f64; 2],
+    /// Ratio of the variance of the errors to the expected one, for the distribution of a count.
+    pub(super) variance: f64,
+}
+
+/// Levels at which the reach of a shape is known.
+const KNOWN: [f64; 2] = [0.8, 0.95];
+
+/// Half widths of those levels under normal errors.
+const NORMAL: [f64; 2] = [1.281_551_565_544_600_4, 1.959_963_984_540_054];
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+impl Shape {
+    /// Normal errors of the expected size.
+    pub(super) const NORMAL: Self = Self { reach: NORMAL, variance: 1.0 };
+
+    /// Split conformal: the quantiles of errors that were seen, in units of the expected ones, drawn towards `expected` as
+    /// if so many `prior` errors had been of that shape. `ratios`: |error| / expected deviation, in any order; is sorted.
+    ///
+    /// Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), Distribution-free predictive inference for regression.
+    pub(super) fn conformal(ratios: &mut [f64], expected: Self, prior: f64) -> Self {
+        let n = ratios.len() as f64;
+        if ratios.is_empty() {
+            return expected;
+        }
+        ratios.sort_unstable_by(f64::total_cmp);
+        let own = |level: f64| {
+            // The smallest ratio that a share of `level` of the errors and the next one do not exceed.
+            let rank = libm::ceil((n + 1.0) * level) as usize;
+            ratios[rank.clamp(1, ratios.len()) - 1]
+        };
+        let mix = |own: f64, expected: f64| (n * own + prior * expected) / (n + prior);
+        let narrow = mix(own(KNOWN[0]), expected.reach[0]);
+        let wide = mix(own(KNOWN[1]), expected.reach[1]).max(narrow);
+        let squares = ratios.iter().map(|r| r * r).sum::<f64>() / n;
+        Self { reach: [narrow, wide], variance: mix(squares, expected.variance) }
+    }
+
+    /// Expected deviations from the mean at probability `p`: the normal quantile, bent so that it meets the known levels.
+    fn quantile(&self, p: f64) -> f64 {
+        let z = normal_quantile(p);
+        if self.reach == NORMAL {
+            return z;
+        }
+        let (size, [narrow, wide]) = (z.abs(), self.reach);
+        let bent = if size <= NORMAL[0] {
+            narrow * size / NORMAL[0]
+        } else {
+            narrow + (wide - narrow) * (size - NORMAL[0]) / (NORMAL[1] - NORMAL[0])
+        };
+        bent.copysign(z)
+    }
+}
+
+/// Quantiles of one step after the other; keeps its buffers.
+#[derive(Debug, Default)]
+pub(super) struct Predictive {
+    /// Distribution function of a count: P(y <= k) for k = 0, 1, ..
+    below: Vec<f64>,
+}
+
+impl Predictive {
+    /// Bounds of each level, as lower and upper, then quantiles, for one step into `out`.
+    ///
+    /// Levels are nested and quantiles rise. A count has the interval of whole numbers whose probability is nearest to the
+    /// level: no interval of whole numbers has exactly that of the level.
+    pub(super) fn step(
+        &mut self,
+        mean: f64,
+        deviation: f64,
+        support: Support,
+        shape: Shape,
+        asked: &Asked,
+        out: &mut Vec<f64>,
+    ) {
+        out.clear();
+        if support == Support::Count && mean <= COUNT_MEAN_MAX {
+            return self.count(mean.max(0.0), deviation * deviation * shape.variance, asked, out);
+        }
+        let floor = if support == Support::Real { f64::NEG_INFINITY } else { 0.0 };
+        for level in &asked.levels {
+            let reach = shape.quantile(0.5 + *level as f64 / 200.0) * deviation;
+            out.push((mean - reach).max(floor));
+            out.push((mean + reach).max(floor));
+        }
+        out.extend(asked.quantiles.iter().map(|p| (mean + shape.quantile(*p) * deviation).max(floor)));
+    }
+
+    fn count(&mut self, mean: f64, variance: f64, asked: &Asked, out: &mut Vec<f64>) {
+        self.distribution(mean, variance);
+        let (mut lower_before, mut upper_before) = (usize::MAX, 0);
+        for level in &asked.levels {
+            let share = *level as f64 / 100.0;
+            let lower = self.quantile((1.0 - share) / 2.0).min(lower_before);
+            let missed = if lower > 0 { self.below[lower - 1] } else { 0.0 };
+            let upper = self.nearest(share + missed).max(lower).max(upper_before);
+            (lower_before, upper_before) = (lower, upper);
+            out.extend([lower as f64, upper as f64]);
+        }
+        for p in &asked.quantiles {
+            out.push(self.quantile(*p) as f64);
+        }
+    }
+
+    /// The smallest count that is not exceeded with probability `p`.
+    fn quantile(&self, p: f64) -> usize {
+        self.below.partition_point(|f| *f < p).min(self.below.len().saturating_sub(1))
+    }
+
+    /// The count at which the distribution function is nearest to `p`.
+    fn nearest(&self, p: f64) -> usize {
+        let above = self.quantile(p);
+        if above == 0 || self.below[above] - p <= p - self.below[above - 1] { above } else { above - 1 }
+    }
+
+    /// Negative binomial with that mean and variance; Poisson if the variance is no larger than the mean.
+    fn distribution(&mut self, mean: f64, variance: f64) {
+        self.below.clear();
+        if mean <= 0.0 {
+            self.below.push(1.0);
+            return;
+        }
+        let over = variance - mean;
+        // The ratio of neighbouring probabilities is (a + b k) / (k + 1).
+        let (mut chance, a, b) = if over > 1e-9 * mean {
+            let (size, fail) = (mean * mean / over, over / variance);
+            (libm::exp(size * libm::log1p(-fail)), size * fail, fail)
+        } else {
+            (libm::exp(-mean), mean, 0.0)
+        };
+        let (mut sum, mut k) = (0.0, 0.0);
+        while sum < 1.0 - COUNT_TAIL && self.below.len() < 100_000 {
+            sum += chance;
+            self.below.push(sum);
+            chance *= (a + b * k) / (k + 1.0);
+            k += 1.0;
+            if chance < 1e-300 && k > mean {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn asked() -> Asked {
+        Asked { levels: vec![50, 80, 95], quantiles: vec![0.025, 0.1, 0.5, 0.9, 0.975] }
+    }
+
+    /// Golden: scipy 1.17.1, `nbinom.cdf(range(6), r, p)` with r = m^2 / (v - m), p = m / v, m = 1.3, v = 2.6; and
+    /// `poisson.cdf(range(6), 1.3)`. Tolerance 1e-12.
+    #[test]
+    fn the_distribution_functions_agree_with_scipy() {
+        let mut p = Predictive::default();
+        for (variance, golden) in [
+            (2.6, [0.40612619817811774, 0.6701082269938943, 0.8218978935629655, 0.9053822101759551, 0.9502550303554367, 0.974037625050562]),
+            (1.3, [0.27253179303401265, 0.626823123978229, 0.8571124890919697, 0.956904547307924, 0.9893369662281091, 0.9977693951473572]),
+        ] {
+            p.distribution(1.3, variance);
+            for (own, golden) in p.below.iter().zip(golden) {
+                assert!((own - golden).abs() < 1e-12, "variance={variance} own={own} golden={golden}");
+            }
+        }
+    }
+
+    #[test]
+    fn conformal_reaches_are_quantiles_of_the_errors_drawn_to_the_expected_ones() {
+        let mut ratios: Vec<f64> = (1..=99).rev().map(f64::from).collect();
+        let own = Shape::conformal(&mut ratios, Shape::NORMAL, 0.0);
+        assert_eq!(own.reach, [80.0, 95.0]);
+        let half = Shape::conformal(&mut ratios, Shape::NORMAL, 99.0);
+        assert!((half.reach[0] - (80.0 + NORMAL[0]) / 2.0).abs() < 1e-12);
+        assert_eq!(Shape::conformal(&mut [], own, 10.0), own);
+        assert!((own.quantile(0.9) - 80.0).abs() < 1e-9 && (own.quantile(0.025) + 95.0).abs() < 1e-9);
+        assert_eq!(own.quantile(0.5), 0.0);
+    }
+
+    #[test]
+    fn a_rare_count_has_the_nearest_interval_of_whole_numbers() {
+        let (mut p, mut out) = (Predictive::default(), vec![]);
+        // P(0) = 0.81: nearer to 80 % than P(0..1).
+        p.step(0.2107, 0.459, Support::Count, Shape::NORMAL, &Asked { levels: vec![80], quantiles: vec![0.9] }, &mut out);
+        assert_eq!(out, [0.0, 0.0, 1.0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bounds_are_nested_finite_and_never_cross(
+            mean in prop_oneof![0.0..1e-9, 0.0..5.0, -50.0..1000.0, 0.0..1e12],
+            deviation in prop_oneof![Just(0.0), 0.0..3.0, 0.0..1e4],
+            kind in 0..3,
+        ) {
+            let support = [Support::Real, Support::NonNegative, Support::Count][kind as usize];
+            let mut out = vec![];
+            for shape in [Shape::NORMAL, Shape { reach: [0.5, 4.0], variance: 2.5 }] {
+                Predictive::default().step(mean, deviation, support, shape, &asked(), &mut out);
+                prop_assert!(out.iter().all(|v| v.is_finite()));
+                prop_assert!(out[4] <= out[2] && out[2] <= out[0] && out[0] <= out[1] && out[1] <= out[3] && out[3] <= out[5], "{:?}", out);
+                prop_assert!(out[6..].windows(2).all(|w| w[0] <= w[1]), "{:?}", out);
+                prop_assert!(support == Support::Real || out.iter().all(|v| *v >= 0.0));
+            }
+        }
+    }
+}
