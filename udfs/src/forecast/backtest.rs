@@ -12,10 +12,12 @@ pub use metrics::{METRICS, Metric, Sums};
 
 use super::calendar::{Clock, Frequency};
 use super::choice::pieces;
+use super::forecaster::{Asking, Terms};
 use super::gather::Gathered;
 use super::measure::{owned_by, unlike};
+use super::predictive::Asked;
 use super::status::{Refusal, Status};
-use super::{Choice, function, intervals};
+use super::{Choice, function};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
@@ -174,18 +176,26 @@ fn plan(input: &GroupSchema, has_stock: bool, args: &Args) -> Result<Plan> {
     let horizon = size(args, "horizon")?;
     let or = |name, default| if args.is_null(name)? { Ok(default) } else { size(args, name) };
     let fallback = args.text("fallback")? == "yes";
-    let levels: Vec<_> = args.integers("level")?.into_iter().map(|l| (l, intervals::half_width(l))).collect();
+    let levels = args.integers("level")?;
+    let naive = if season_length > 1 { "seasonal_naive" } else { "naive" };
+    let models = models(args, naive)?.iter().map(|m| asking(m, season_length, fallback)).collect::<Result<Vec<_>>>()?;
+    if let Some(i) = (1..models.len()).find(|i| models[..*i].iter().any(|(name, _)| *name == models[*i].0)) {
+        let name = &models[i].0;
+        return Err(Error::Argument(format!("bad argument: name=models, a model is given twice: model={name}")));
+    }
+    let terms = |asking, levels| {
+        let asked = Asked { levels, quantiles: vec![] };
+        Arc::new(Terms { asking, season_length, horizon, asked, non_negative: None })
+    };
     let base = if season_length > 1 { season_length } else { horizon };
     Ok(Plan {
         frequency: Frequency::parse(args.text("freq")?, &clock)?,
         clock,
         keys: input.keys,
         has_stock,
-        models: models(args, season_length)?
-            .into_iter()
-            .map(|c| ladder(c, season_length, fallback))
-            .collect::<Result<_>>()?,
-        naive: ladder(naive(season_length)?, season_length, true)?,
+        names: models.iter().map(|(name, _)| name.clone()).collect(),
+        models: models.into_iter().map(|(_, asking)| terms(asking, levels.clone())).collect(),
+        naive: terms(asking(naive, season_length, true)?.1, vec![]),
         fill: Fill::parse(args.text("fill")?)?,
         per_origin: args.text("per")? == "origin",
         rolling: Rolling {
@@ -203,44 +213,34 @@ fn size(args: &Args, name: &str) -> Result<usize> {
     usize::try_from(args.integer(name)?).map_err(|e| Error::Bug(format!("{e}: argument={name}")))
 }
 
-/// The models asked for, or the default ones of that season. Errors: `Argument`, also for one named twice.
-fn models(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
+/// The models asked for, or the default ones. Errors: `Argument` if there is none.
+fn models<'a>(args: &'a Args, naive: &'static str) -> Result<Vec<&'a str>> {
     if args.is_null("models")? {
-        let default = if season_length > 1 { "ets_ana" } else { "ets_ann" };
-        return Ok(vec![Choice::parse(default, season_length)?, naive(season_length)?]);
+        return Ok(vec![AUTO, naive]);
     }
     let given = args.text("models")?;
-    let mut models: Vec<Choice> = Vec::new();
-    for text in pieces(given).filter(|t| !t.trim().is_empty()) {
-        let choice = Choice::parse(text, season_length)?;
-        if models.iter().any(|m| m.text == choice.text) {
-            return Err(Error::Argument(format!(
-                "bad argument: name=models, a model is given twice: model={}",
-                choice.text
-            )));
+    let models: Vec<_> = pieces(given).map(str::trim).filter(|t| !t.is_empty()).collect();
+    match models.is_empty() {
+        false => Ok(models),
+        true => {
+            Err(Error::Argument(format!("bad argument: name=models, given='{given}', allowed=[at least one model]")))
         }
-        models.push(choice);
     }
-    if models.is_empty() {
-        return Err(Error::Argument(format!(
-            "bad argument: name=models, given='{given}', allowed=[at least one model]"
-        )));
-    }
-    Ok(models)
 }
 
-/// What all models are compared with.
-fn naive(season_length: usize) -> Result<Choice> {
-    Choice::parse(if season_length > 1 { "seasonal_naive" } else { "naive" }, season_length)
-}
+/// The default of forecast's `model`.
+const AUTO: &str = "auto";
 
-/// A model and the simpler ones below it, if they are wanted.
-fn ladder(first: Choice, season_length: usize, fallback: bool) -> Result<Vec<Choice>> {
-    let mut ladder = vec![first];
+/// A model as `forecast` asks for it, the simpler ones below it if they are wanted, and its name.
+fn asking(text: &str, season_length: usize, fallback: bool) -> Result<(String, Asking)> {
+    if text == AUTO {
+        return Ok((AUTO.into(), Asking::Auto));
+    }
+    let mut ladder = vec![Arc::new(Choice::parse(text, season_length)?)];
     while fallback && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {
-        ladder.push(next);
+        ladder.push(Arc::new(next));
     }
-    Ok(ladder)
+    Ok((ladder[0].text.clone(), Asking::Ladder(ladder)))
 }
 
 /// The checked arguments of a call.
@@ -249,9 +249,9 @@ struct Plan {
     keys: usize,
     has_stock: bool,
     frequency: Frequency,
-    /// Each with the simpler ones below it.
-    models: Vec<Vec<Choice>>,
-    naive: Vec<Choice>,
+    names: Vec<String>,
+    models: Vec<Arc<Terms>>,
+    naive: Arc<Terms>,
     fill: Fill,
     per_origin: bool,
     rolling: Rolling,
@@ -275,7 +275,7 @@ impl BoundFunction for Bound {
             gathered: Gathered::new(self.0.clock.clone(), self.0.keys),
             plan: Arc::clone(&self.0),
             series: Series::default(),
-            bench: Bench::default(),
+            bench: Bench::new(&self.0.models, &self.0.naive),
             done: Vec::new(),
         })
     }
@@ -310,16 +310,16 @@ impl Worker {
             let least = plan.rolling.horizon + 1;
             return Ok(Err(Refusal::new(Status::TooShort, format!("one origin needs n>={least}, has n={n}"))));
         }
-        self.bench.compare_with(&plan.naive, &self.series.y, &plan.rolling);
+        self.bench.compare_with(&self.series.y, &plan.rolling);
         let mut rows = Vec::new();
-        for ladder in &plan.models {
-            let mut total = Row::of(&ladder[0].text);
+        for (model, name) in plan.names.iter().enumerate() {
+            let mut total = Row::of(name);
             for origin in plan.rolling.cutoffs(n).enumerate() {
                 context.check_cancelled()?;
                 let cutoff = calendar.at(&plan.clock, origin.1 as i64 - 1);
-                let score = self.score(ladder, origin);
+                let score = self.score(model, origin);
                 if plan.per_origin {
-                    let mut row = Row::of(&ladder[0].text);
+                    let mut row = Row::of(name);
                     row.take(cutoff, score);
                     rows.push(row.end(1, &plan.rolling));
                 } else {
@@ -333,9 +333,9 @@ impl Worker {
         Ok(Ok(rows))
     }
 
-    fn score(&mut self, ladder: &[Choice], origin: (usize, usize)) -> Result<Score, Refusal> {
+    fn score(&mut self, model: usize, origin: (usize, usize)) -> Result<Score, Refusal> {
         let stock = self.series.stock.get(origin.1 - 1).copied();
-        self.bench.score(ladder, &self.series.y, origin, stock, &self.plan.rolling)
+        self.bench.score(model, &self.series.y, origin, stock, &self.plan.rolling)
     }
 }
 
@@ -350,7 +350,7 @@ impl GroupWorker for Worker {
         let outcome = result.map(|rows| {
             let refused = rows.is_err();
             let rows = rows.unwrap_or_else(|refusal| {
-                self.plan.models.iter().map(|ladder| Row::refused(&ladder[0].text, refusal.clone())).collect()
+                self.plan.names.iter().map(|name| Row::refused(name, refusal.clone())).collect()
             });
             let outcome = Outcome { rows: rows.len(), refused: refused || rows.iter().all(Row::is_refused) };
             self.done.extend(rows);
@@ -359,7 +359,7 @@ impl GroupWorker for Worker {
         self.gathered.clear();
         if self.series.memory_bytes() + self.bench.memory_bytes() > super::gather::KEPT_BYTES {
             self.series = Series::default();
-            self.bench.shrink();
+            self.bench.let_go();
         }
         outcome
     }

@@ -1,11 +1,10 @@
-//! Rolling origins: a model fitted afresh at each, and its errors.  In: a series and a ladder of models. Out: scores.
+//! Rolling origins: a model fitted afresh at each, and its errors.  In: a series and the terms of a model. Out: scores.
 
 use super::events::{Events, Wanted};
 use super::metrics::{Scale, Sums};
+use crate::forecast::forecaster::{Forecaster, Terms};
 use crate::forecast::status::{Refusal, Status};
-use crate::forecast::{Buffers, Choice, Path, Spread, State, forecast};
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Where forecasts start, and what is said of their errors.
 #[derive(Debug, Clone)]
@@ -17,8 +16,8 @@ pub(super) struct Rolling {
     pub(super) step: usize,
     /// Steps between the values whose differences are the scale.
     pub(super) scale_length: usize,
-    /// Percent, and the half width in standard deviations.
-    pub(super) levels: Vec<(i64, f64)>,
+    /// Percent.
+    pub(super) levels: Vec<i64>,
     pub(super) events: Wanted,
 }
 
@@ -53,7 +52,9 @@ pub(super) struct Score {
     pub(super) intervals: Vec<Interval>,
     /// Those of the last origin.
     pub(super) events: Events,
-    /// Why a simpler model forecast.
+    /// The models that forecast at the last origin.
+    pub(super) chosen: Option<String>,
+    /// Why it was not the model asked for, at the first origin where it was not.
     pub(super) fell: Option<String>,
 }
 
@@ -69,102 +70,97 @@ impl Score {
             own.width += more.width;
         }
         self.events = other.events;
+        self.chosen = other.chosen;
         self.fell = self.fell.take().or(other.fell);
     }
 }
 
-/// Working memory of the fits.
-#[derive(Debug, Default)]
+/// The models on trial, with their working memory.
 pub(super) struct Bench {
-    buffers: Buffers,
-    state: State,
-    path: Path,
+    models: Vec<Forecaster>,
+    naive: Forecaster,
     /// Means of seasonal naive, one horizon for each origin.
-    naive: Vec<f64>,
+    naive_means: Vec<f64>,
+    means: Vec<f64>,
+    bounds: Vec<f64>,
 }
 
 impl Bench {
-    /// Bytes held.
-    pub(super) fn memory_bytes(&self) -> usize {
-        let state = self.state.states.capacity() + self.state.parameters.capacity();
-        let words = self.path.mean.capacity() + self.path.deviation.capacity() + self.naive.capacity() + state;
-        8 * words + self.buffers.memory_bytes()
-    }
-
-    /// Frees what a long series has left.
-    pub(super) fn shrink(&mut self) {
-        *self = Self { path: std::mem::take(&mut self.path), ..Self::default() };
-    }
-
-    /// Forecasts seasonal naive at every origin, for [`Bench::score`] to compare with; NaN where it cannot.
-    pub(super) fn compare_with(&mut self, naive: &[Choice], y: &[f64], rolling: &Rolling) {
-        self.naive.clear();
-        for cutoff in rolling.cutoffs(y.len()) {
-            let done = self.fit(naive, &y[..cutoff], rolling.horizon);
-            let of = |mean: &f64| if done.is_ok() { *mean } else { f64::NAN };
-            self.naive.extend(self.path.mean.iter().map(of));
+    pub(super) fn new(models: &[Arc<Terms>], naive: &Arc<Terms>) -> Self {
+        Self {
+            models: models.iter().map(|terms| Forecaster::new(Arc::clone(terms))).collect(),
+            naive: Forecaster::new(Arc::clone(naive)),
+            naive_means: Vec::new(),
+            means: Vec::new(),
+            bounds: Vec::new(),
         }
     }
 
-    /// Fits at one origin, the `index`-th, and counts the errors of the horizon after it.
+    /// Bytes held.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let words = self.naive_means.capacity() + self.means.capacity();
+        8 * words + self.models.iter().chain([&self.naive]).map(Forecaster::memory_bytes).sum::<usize>()
+    }
+
+    /// Frees what a long series has left.
+    pub(super) fn let_go(&mut self) {
+        self.models.iter_mut().chain([&mut self.naive]).for_each(Forecaster::let_go);
+        self.naive_means = Vec::new();
+    }
+
+    /// Forecasts seasonal naive at every origin, for [`Bench::score`] to compare with; NaN where it cannot.
+    pub(super) fn compare_with(&mut self, y: &[f64], rolling: &Rolling) {
+        self.naive_means.clear();
+        for cutoff in rolling.cutoffs(y.len()) {
+            let done = self.naive.fit(&y[..cutoff]).is_ok();
+            for t in 0..rolling.horizon {
+                self.naive_means.push(if done { self.naive.step(t, &mut self.bounds) } else { f64::NAN });
+            }
+        }
+    }
+
+    /// Fits a model at one origin, the `index`-th, and counts the errors of the horizon after it.
     pub(super) fn score(
         &mut self,
-        ladder: &[Choice],
+        model: usize,
         y: &[f64],
         (index, cutoff): (usize, usize),
         stock: Option<f64>,
         rolling: &Rolling,
     ) -> Result<Score, Refusal> {
-        let (before, actual) = (&y[..cutoff], &y[horizon_of(cutoff, rolling.horizon)]);
-        let (spread, fell) = self.fit(ladder, before, rolling.horizon)?;
+        let (before, actual) = (&y[..cutoff], &y[cutoff..cutoff + rolling.horizon]);
+        if before.iter().all(|v| v.is_nan()) {
+            return Err(Refusal::new(Status::TooShort, "no value is observed before the first cutoff"));
+        }
+        let forecaster = &mut self.models[model];
+        let fitted = forecaster.fit(before)?;
         let scale = Scale::of(before, rolling.scale_length);
-        let mut score = Score { origins: 1, fell, ..Score::default() };
+        let fell = fitted.reason.filter(|_| fitted.status == Status::Fallback);
+        let mut score = Score { origins: 1, chosen: Some(fitted.model), fell, ..Score::default() };
         score.intervals.resize(rolling.levels.len(), Interval::default());
-        let naive = &self.naive[horizon_of(index * rolling.horizon, rolling.horizon)];
-        for (t, &a) in actual.iter().enumerate().filter(|(_, a)| !a.is_nan()) {
-            let (mean, deviation) = (self.path.mean[t], self.path.deviation[t]);
+        let naive = &self.naive_means[index * rolling.horizon..];
+        self.means.clear();
+        for (t, &a) in actual.iter().enumerate() {
+            let mean = forecaster.step(t, &mut self.bounds);
+            self.means.push(mean);
+            if a.is_nan() {
+                continue;
+            }
             score.sums.count(a, mean, scale);
             score.sums.naive_absolute += (naive[t] - a).abs();
             score.sums.naive_squared += (naive[t] - a) * (naive[t] - a);
-            if spread == Spread::Known {
+            if fitted.bounds {
                 score.n_interval += 1;
-                for (interval, (_, z)) in score.intervals.iter_mut().zip(&rolling.levels) {
-                    let reach = z * deviation;
-                    interval.covered += u64::from(mean - reach <= a && a <= mean + reach);
-                    interval.width += 2.0 * reach;
+                // Lower and upper bound of each level stand side by side.
+                for (interval, bound) in score.intervals.iter_mut().zip(self.bounds.chunks_exact(2)) {
+                    interval.covered += u64::from(bound[0] <= a && a <= bound[1]);
+                    interval.width += bound[1] - bound[0];
                 }
             }
         }
-        score.events = Events::of(before, actual, &self.path.mean, stock, rolling.events);
+        score.events = Events::of(before, actual, &self.means, stock, rolling.events);
         Ok(score)
     }
-
-    /// Goes down the ladder to the first model that takes the values; says why it was not the first.
-    fn fit(&mut self, ladder: &[Choice], y: &[f64], horizon: usize) -> Result<(Spread, Option<String>), Refusal> {
-        let mut fell = None;
-        let mut refusal = Refusal::new(Status::Bug, "a ladder without models");
-        for choice in ladder {
-            let run =
-                AssertUnwindSafe(|| forecast(choice, y, horizon, &mut self.buffers, &mut self.state, &mut self.path));
-            let done = catch_unwind(run).unwrap_or_else(|_| {
-                Err(Refusal::new(Status::Bug, format!("model {} panicked, please report it", choice.text)))
-            });
-            match done {
-                Ok(spread) => return Ok((spread, fell)),
-                Err(r) if matches!(r.status, Status::TooShort | Status::Unfit) => {
-                    fell.get_or_insert_with(|| r.reason.clone());
-                    refusal = r;
-                }
-                Err(r) => return Err(r),
-            }
-        }
-        // What the model asked for lacked says more than what the last resort lacked.
-        Err(Refusal { reason: fell.unwrap_or(refusal.reason), ..refusal })
-    }
-}
-
-fn horizon_of(first: usize, horizon: usize) -> Range<usize> {
-    first..first + horizon
 }
 
 #[cfg(test)]

@@ -84,8 +84,13 @@ const fn text(name: &'static str, meaning: &'static str, of: fn(&Row) -> Option<
     Measure { name, meaning, of: Of::Text(of) }
 }
 
-const HEAD: [Measure<Row>; 4] = [
+const HEAD: [Measure<Row>; 5] = [
     text("model", "the model asked for", |r| Some(&r.model)),
+    text(
+        "chosen",
+        "what forecast at the last cutoff: the choice of auto, or the model that the ladder ended at",
+        |r| r.score.chosen.as_deref(),
+    ),
     Measure { name: "cutoff", meaning: "time of the last value that the last fit saw", of: Of::Time(|r| r.cutoff) },
     count("origins", "cutoffs that count; 0 if refused", |r| Some(r.score.origins)),
     count("n", "errors: forecast steps whose actual value is known", |r| Some(r.score.sums.n as i64)),
@@ -186,11 +191,11 @@ fn events(per_origin: bool, has_stock: bool) -> impl Iterator<Item = &'static Me
 }
 
 /// The output columns of a call.
-pub(super) fn fields(clock: &Clock, levels: &[(i64, f64)], per_origin: bool, has_stock: bool) -> Vec<Field> {
+pub(super) fn fields(clock: &Clock, levels: &[i64], per_origin: bool, has_stock: bool) -> Vec<Field> {
     let real = |name: String| Field::new(name, DataType::Float64, true);
     let mut fields: Vec<_> = HEAD.iter().map(|m| m.field(clock)).collect();
     fields.extend(METRICS.iter().map(|m| real(m.name.into())));
-    for (level, _) in levels {
+    for level in levels {
         for (i, (name, _)) in LEVEL.iter().enumerate() {
             let kind = if i == 2 { DataType::Int64 } else { DataType::Float64 };
             fields.push(Field::new(name.replace("<level>", &level.to_string()), kind, true));
@@ -204,7 +209,7 @@ pub(super) fn fields(clock: &Clock, levels: &[(i64, f64)], per_origin: bool, has
 pub(super) fn columns(
     rows: &[Row],
     clock: &Clock,
-    levels: &[(i64, f64)],
+    levels: &[i64],
     per_origin: bool,
     has_stock: bool,
 ) -> Result<Vec<ArrayRef>> {

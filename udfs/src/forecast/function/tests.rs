@@ -371,12 +371,20 @@ fn a_panicking_model_costs_its_series_alone() {
         }
     }
     let rows = batch(Some("a"), days(9), counting(9));
+    use crate::forecast::forecaster::{Asking, Terms};
+    use crate::forecast::predictive::Asked;
     let plan = Plan {
         clock: Clock::new(&DataType::Date32).unwrap(),
         keys: 1,
         horizon: 2,
         frequency: Frequency::Auto,
-        ladder: vec![Choice::plain(&Broken, 1).unwrap()],
+        terms: Arc::new(Terms {
+            asking: Asking::Ladder(vec![Arc::new(Choice::plain(&Broken, 1).unwrap())]),
+            season_length: 1,
+            horizon: 2,
+            asked: Asked::default(),
+            non_negative: None,
+        }),
         levels: vec![],
         fill: Fill::Error,
     };
