@@ -94,6 +94,11 @@ impl Help {
                 rows: s.columns.iter().map(column_row).collect(),
             },
             Section {
+                title: "Tables",
+                head: &["argument", "its columns", "meaning"],
+                rows: s.tables.iter().map(|t| vec![t.name.to_string(), t.words(), t.meaning.to_string()]).collect(),
+            },
+            Section {
                 title: "Parameters",
                 head: &["argument", "default", "allowed", "meaning"],
                 rows: s.params.iter().map(param_row).collect(),
@@ -186,6 +191,7 @@ mod tests {
                 meaning: "weight",
             },
         ],
+        tables: &[],
         params: &[
             Param { name: "horizon", kind: Kind::Integer { min: 1, max: 9 }, default: None, meaning: "steps" },
             Param { name: "freq", kind: Kind::Text, default: Some("null"), meaning: "a|b" },
@@ -199,7 +205,7 @@ mod tests {
         output: &[Output { name: "yhat", kind: "double", meaning: "mean, in the unit of value" }],
     };
     static RULES: Signature =
-        Signature { name: "association_rules", summary: "rules", columns: &[], params: &[], output: &[] };
+        Signature { name: "association_rules", summary: "rules", columns: &[], tables: &[], params: &[], output: &[] };
 
     fn help() -> Help {
         let head = &["name", "what it does", "source"];

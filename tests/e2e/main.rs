@@ -44,6 +44,8 @@ mod readme;
 mod registry;
 /// The lake in a bucket of a real S3 server.
 mod s3;
+/// Tables beside the input of a call.
+mod side_tables;
 /// One key with a thousand times the rows of the others.
 mod skew;
 /// The style page, where a machine can check it.

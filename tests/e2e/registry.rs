@@ -22,6 +22,7 @@ static SIZE: Signature = Signature {
         Column { name: "id", role: Role::Key, class: Class::Exact, many: true, required: true, meaning: "the group" },
         Column { name: "at", role: Role::Order, class: Class::Time, many: false, required: true, meaning: "the order" },
     ],
+    tables: &[],
     params: &[Param { name: "offset", kind: Kind::Integer { min: 0, max: 9 }, default: Some("0"), meaning: "added" }],
     output: &[Output { name: "rows", kind: "bigint", meaning: "rows of the group" }],
 };
@@ -107,6 +108,9 @@ fn every_function_is_documented_and_named_once() {
             }
         }
         let help = ok(&mut lakecast(["functions", signature.name])).stdout;
+        for table in signature.tables {
+            assert!(help.contains(table.name) && !table.meaning.is_empty(), "{}: {}", signature.name, table.name);
+        }
         for param in signature.params {
             assert!(help.contains(param.name), "{}: no help for {}", signature.name, param.name);
         }

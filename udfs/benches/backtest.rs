@@ -53,7 +53,7 @@ fn backtest(bencher: Bencher, models: &str) {
 fn run(bencher: Bencher, function: &dyn GroupFunction, given: Value) {
     let batches = series();
     let given = given.as_object().cloned().unwrap_or_default();
-    let schema = GroupSchema { schema: batches[0].schema(), keys: 1, order: 1 };
+    let schema = GroupSchema::new(batches[0].schema(), 1, 1);
     let Ok(bound) = Args::check(function.signature(), given).and_then(|args| function.bind(&schema, &args)) else {
         return;
     };

@@ -123,6 +123,26 @@ fn run(set: &Set, series: &[Series], model: &str, options: &Options) -> Result<(
         figures.insert(format!("coverage_{level}"), within);
         figures.insert(format!("known_{level}"), known);
     }
+    if std::env::var_os("BY_STEP").is_some() {
+        let h = set.horizon;
+        for part in 0..3 {
+            let (a, b) = (part * h / 3, (part + 1) * h / 3);
+            let mut line = format!("steps {}..{b}", a + 1);
+            for level in 0..2 {
+                let (mut within, mut n) = (0.0, 0.0);
+                for (s, f) in series.iter().zip(&found) {
+                    for t in a..b {
+                        if let Some((lower, upper)) = f.bounds[level][t] {
+                            n += 1.0;
+                            within += f64::from(lower <= s.actual[t] && s.actual[t] <= upper);
+                        }
+                    }
+                }
+                line += &format!("  {:.1}", 100.0 * within / n);
+            }
+            println!("    {line}");
+        }
+    }
     if options.json {
         let rate = series.len() as f64 / seconds;
         let line = json!({"set": set.name, "model": model, "season_length": season, "series": series.len(), "cpu_seconds": seconds,

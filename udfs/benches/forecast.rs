@@ -78,5 +78,5 @@ fn bind(batch: &RecordBatch, model: &str) -> lakecast_udfs::Result<Arc<dyn Bound
         [("horizon", 28.into()), ("season_length", 7.into()), ("model", model.into()), ("level", vec![80, 95].into())];
     let given = given.into_iter().map(|(k, v): (_, serde_json::Value)| (k.to_string(), v)).collect();
     let args = Args::check(Forecast.signature(), given)?;
-    Forecast.bind(&GroupSchema { schema: batch.schema(), keys: 1, order: 1 }, &args)
+    Forecast.bind(&GroupSchema::new(batch.schema(), 1, 1), &args)
 }

@@ -90,6 +90,15 @@ impl Args {
         Ok(list.iter().filter_map(Value::as_i64).collect())
     }
 
+    /// `true` or `false`; `None` if it was left out and has no default value.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>> {
+        match self.get(name)? {
+            Value::Null => Ok(None),
+            Value::Bool(b) => Ok(Some(*b)),
+            _ => Err(Error::Bug(format!("argument {name} is no boolean"))),
+        }
+    }
+
     /// A list of numbers.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         let list = self.get(name)?.as_array().ok_or_else(|| Error::Bug(format!("argument {name} is no list")))?;
@@ -102,10 +111,10 @@ impl Args {
     }
 }
 
-/// The error for an argument that the function does not know; column arguments count as known names.
+/// The error for an argument that the function does not know; columns and tables count as known names.
 pub fn unknown(signature: &Signature, name: &str) -> Error {
-    let known: Vec<_> =
-        signature.columns.iter().map(|c| c.name).chain(signature.params.iter().map(|p| p.name)).collect();
+    let columns = signature.columns.iter().map(|c| c.name).chain(signature.tables.iter().map(|t| t.name));
+    let known: Vec<_> = columns.chain(signature.params.iter().map(|p| p.name)).collect();
     let hint = did_you_mean(name, known.iter().copied());
     Error::Argument(format!("{}: unknown argument: name={name}, known=[{}]{hint}", signature.name, known.join(", ")))
 }
@@ -127,12 +136,13 @@ fn check_one(function: &str, p: &Param, v: Value) -> Result<Value> {
                 && ints.iter().all(|i| (min..=max).contains(i))
                 && ints.windows(2).all(|w| w[0] < w[1])
         }),
-        Kind::Counts { length, max } => v.as_array().is_some_and(|list| {
-            list.len() == length && list.iter().all(|i| i.as_i64().is_some_and(|i| (0..=max).contains(&i)))
+        Kind::NumberList { above, below } => v.as_array().is_some_and(|list| {
+            let numbers: Vec<_> = list.iter().filter_map(Value::as_f64).collect();
+            numbers.len() == list.len()
+                && numbers.iter().all(|n| *n > above && *n < below)
+                && numbers.windows(2).all(|w| w[0] < w[1])
         }),
-        Kind::NumberList { min, max } => {
-            v.as_array().is_some_and(|list| list.iter().all(|x| x.as_f64().is_some_and(|x| x >= min && x <= max)))
-        }
+        Kind::Boolean => v.is_boolean(),
         Kind::CountOrShare => match v.as_i64() {
             Some(count) => count >= 1,
             None => v.as_f64().is_some_and(|x| x > 0.0 && x <= 1.0),

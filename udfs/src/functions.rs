@@ -6,7 +6,7 @@
 use crate::args::Args;
 use crate::baskets;
 use crate::classification;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::forecast;
 use crate::signature::Signature;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -54,6 +54,24 @@ pub struct GroupSchema {
     pub keys: usize,
     /// How many columns after the keys are order columns.
     pub order: usize,
+    /// The argument that each value column belongs to: `value`, `regressors`, .., and [`crate::signature::KIND`]. Empty
+    /// for a caller that gives one column per required argument.
+    pub values: Vec<String>,
+    /// Arguments of the call that are tables which reach the worker whole.
+    pub sides: Vec<String>,
+}
+
+impl GroupSchema {
+    /// Columns without any side table, one value column per required argument.
+    pub fn new(schema: Arc<Schema>, keys: usize, order: usize) -> Self {
+        Self { schema, keys, order, values: vec![], sides: vec![] }
+    }
+
+    /// Positions of the columns of a value argument.
+    pub fn positions(&self, argument: &str) -> impl Iterator<Item = usize> {
+        let first = self.keys + self.order;
+        self.values.iter().enumerate().filter(move |(_, name)| *name == argument).map(move |(at, _)| first + at)
+    }
 }
 
 /// A function with its arguments checked.
@@ -69,6 +87,12 @@ pub trait BoundFunction: Send + Sync {
 pub trait GroupWorker: Send {
     /// Takes further rows of the current group, in order. Columns as in [`GroupSchema`]; never empty.
     fn push(&mut self, rows: &RecordBatch) -> Result<()>;
+
+    /// Takes a whole table of [`GroupSchema::sides`], once, before the first group; its columns are those of the signature,
+    /// under their first names, rows ascending by all of them. Errors: `Bug` unless the function has such tables.
+    fn side(&mut self, name: &str, rows: &RecordBatch) -> Result<()> {
+        Err(Error::Bug(format!("no such table: name={name}, rows={}", rows.num_rows())))
+    }
 
     /// Ends the group, appends its rows to the worker's output builders and says how many.
     ///

@@ -6,6 +6,7 @@ use crate::functions::{GroupFunction, GroupSchema, Outcome, Unlimited};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
 use arrow::util::display::array_value_to_string;
+use crate::signature::Role;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -18,12 +19,15 @@ pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, c)| c).collect()).unwrap()
 }
 
-/// Runs `function` over one group with one key column, in two pushes, as a group that crosses a batch boundary arrives.
+/// Runs `function` over one group with one key column, no order column but the required ones and the first of its value
+/// columns, in two pushes, as a group that crosses a batch boundary arrives.
 pub(crate) fn run(function: &dyn GroupFunction, rows: &RecordBatch, given: Value) -> Result<Rows> {
     let Value::Object(given) = given else { return run(function, rows, Value::Object(Map::new())) };
     let signature = function.signature();
-    let order = signature.columns.iter().filter(|c| c.role == crate::signature::Role::Order).count();
-    let schema = GroupSchema { schema: rows.schema(), keys: 1, order };
+    let of = |role: Role| signature.columns.iter().filter(move |c| c.role == role);
+    let order = of(Role::Order).filter(|c| c.required).count();
+    let mut schema = GroupSchema::new(rows.schema(), 1, order);
+    schema.values = of(Role::Value).take(rows.num_columns() - 1 - order).map(|c| c.name.to_string()).collect();
     let bound = function.bind(&schema, &Args::check(signature, given)?)?;
     let mut worker = bound.worker();
     let half = rows.num_rows() / 2;

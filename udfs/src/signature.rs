@@ -13,6 +13,8 @@ pub struct Signature {
     pub summary: &'static str,
     /// Arguments that name columns of the input, in the order of the group's input.
     pub columns: &'static [Column],
+    /// Arguments that are tables beside the input.
+    pub tables: &'static [Table],
     /// Arguments that are literals.
     pub params: &'static [Param],
     /// The columns that come out, as `name`, `type`, `meaning`.
@@ -47,6 +49,60 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
+/// An argument that is a table beside the input: `name => TABLE(x)`, `name => x` or `name => (SELECT ..)`.
+#[derive(Debug)]
+pub struct Table {
+    /// Argument name in SQL, for example `future`.
+    pub name: &'static str,
+    /// How its rows reach the function.
+    pub reach: Reach,
+    /// Column arguments of the call whose columns the table holds too, under the names that they have in the input.
+    pub shared: &'static [&'static str],
+    /// Columns that only the table has.
+    pub own: &'static [Own],
+    /// What the table says.
+    pub meaning: &'static str,
+}
+
+impl Table {
+    /// The columns in words, for help and errors.
+    pub fn words(&self) -> String {
+        let shared = self.shared.iter().map(|name| format!("those of {name}"));
+        let own = self.own.iter().map(|own| match own.required {
+            true => own.names.join("|"),
+            false => format!("[{}]", own.names.join("|")),
+        });
+        shared.chain(own).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// How the rows of a side table reach a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Among the rows of the group with the same keys, told apart by the number in the value column [`KIND`]; what the
+    /// table does not hold is null.
+    Group(i8),
+    /// Whole, to every worker, before its first group ([`crate::functions::GroupWorker::side`]).
+    Whole,
+}
+
+/// Name of the value column that says where a row comes from: 0 for the input, else the number of its table. It is there
+/// only if the call gives such a table.
+pub const KIND: &str = "lc_kind";
+
+/// A column that only a side table has.
+#[derive(Debug)]
+pub struct Own {
+    /// Names that it may have; the first is its name from there on.
+    pub names: &'static [&'static str],
+    /// Which types are taken. Times become the type of the call's order column, the rest [`Class::carried`].
+    pub class: Class,
+    /// Whether the table must have it; else it is null.
+    pub required: bool,
+    /// Meaning and unit.
+    pub meaning: &'static str,
+}
+
 /// What a column does in a group function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -67,16 +123,46 @@ pub enum Class {
     Time,
     /// Integer, float or decimal; reaches the function as it is, because what is shuffled and sorted should be narrow.
     Number,
+    /// As `Number`, or boolean.
+    Measure,
+    /// Boolean or integer.
+    Flag,
+    /// Integer.
+    Integer,
+    /// String.
+    Text,
+    /// Binary or string.
+    Bytes,
     /// Anything.
     Any,
 }
 
 impl Class {
+    /// The type as which a column of its own reaches a function from a side table; `None`: as it is.
+    pub fn carried(self) -> Option<DataType> {
+        match self {
+            Self::Number | Self::Measure => Some(DataType::Float64),
+            Self::Flag => Some(DataType::Boolean),
+            Self::Integer => Some(DataType::Int64),
+            Self::Text => Some(DataType::Utf8),
+            Self::Bytes => Some(DataType::Binary),
+            Self::Any | Self::Exact | Self::Time => None,
+        }
+    }
+
     /// Whether `kind` belongs to the class.
     pub fn takes(self, kind: &DataType) -> bool {
         match self {
             Self::Any => true,
             Self::Number => kind.is_numeric(),
+            Self::Measure => kind.is_numeric() || *kind == DataType::Boolean,
+            Self::Flag => kind.is_integer() || *kind == DataType::Boolean,
+            Self::Integer => kind.is_integer(),
+            Self::Text => matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+            Self::Bytes => {
+                Self::Text.takes(kind)
+                    || matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+            }
             Self::Time => {
                 kind.is_integer() || matches!(kind, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
             }
@@ -104,6 +190,11 @@ impl Class {
             Self::Exact => "integer, boolean, string, date, timestamp or decimal",
             Self::Time => "date, timestamp or integer step number",
             Self::Number => "integer, float or decimal",
+            Self::Measure => "integer, float, decimal or boolean",
+            Self::Flag => "boolean, or an integer that is 0 or not",
+            Self::Integer => "integer",
+            Self::Text => "string",
+            Self::Bytes => "binary or string",
             Self::Any => "any type",
         }
     }
@@ -146,20 +237,15 @@ pub enum Kind {
         /// Largest allowed.
         max: i64,
     },
-    /// So many whole numbers from 0 on, in any order: the orders of a model.
-    Counts {
-        /// How many.
-        length: usize,
-        /// Largest allowed.
-        max: i64,
-    },
-    /// Finite numbers, each within both ends, in any order.
+    /// Numbers, each strictly between both ends, ascending, no duplicates.
     NumberList {
-        /// Smallest allowed.
-        min: f64,
-        /// Largest allowed.
-        max: f64,
+        /// All are greater.
+        above: f64,
+        /// All are smaller.
+        below: f64,
     },
+    /// `true` or `false`.
+    Boolean,
     /// A whole number of at least 1 is a count; a fraction above 0 and at most 1 (with a decimal point) is a share.
     CountOrShare,
     /// One of the names that the function returns.
@@ -177,8 +263,8 @@ impl Kind {
             Self::Number { min, max } if max.is_infinite() => format!("number, at least {min}"),
             Self::Number { min, max } => format!("number from {min} to {max}"),
             Self::IntegerList { min, max } => format!("list of whole numbers from {min} to {max}, ascending"),
-            Self::Counts { length, max } => format!("list of {length} whole numbers from 0 to {max}"),
-            Self::NumberList { min, max } => format!("list of numbers from {min} to {max}"),
+            Self::NumberList { above, below } => format!("list of numbers above {above} and below {below}, ascending"),
+            Self::Boolean => "true or false".into(),
             Self::CountOrShare => {
                 "whole number of at least 1 (a count), or a fraction above 0 and at most 1 written with a point (a share)"
                     .into()

@@ -70,7 +70,8 @@ impl LogicalExtensionCodec for LogicalCodec {
         let input = || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast node without input"));
         match decode(buf)? {
             Some(Wire::GroupMap(call)) => {
-                Ok(Extension { node: Arc::new(GroupMapNode::try_new(&self.functions, call, input()?)?) })
+                let sides = inputs.iter().skip(1).cloned().collect();
+                Ok(Extension { node: Arc::new(GroupMapNode::try_new(&self.functions, call, input()?, sides)?) })
             }
             Some(Wire::LakeSink(spec)) => Ok(Extension { node: Arc::new(LakeSinkNode::try_new(spec, input()?)?) }),
             None => self.inner.try_decode(buf, inputs, ctx),
@@ -165,7 +166,10 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         let input =
             || inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a lakecast operator without input"));
         match decode(buf)? {
-            Some(Wire::GroupMap(call)) => Ok(Arc::new(GroupMapExec::try_new(&self.functions, call, input()?)?)),
+            Some(Wire::GroupMap(call)) => {
+                let sides = inputs.iter().skip(1).cloned().collect();
+                Ok(Arc::new(GroupMapExec::try_new(&self.functions, call, input()?, sides)?))
+            }
             Some(Wire::LakeSink(spec)) => Ok(Arc::new(LakeSinkExec::new(spec, input()?))),
             None => self.inner.try_decode(buf, inputs, ctx, converter),
         }

@@ -1,14 +1,16 @@
-//! The physical operator. In: one partition ordered by `[keys.., order..]`. Out: the function's rows, ordered by key.
+//! The physical operator. In: one partition ordered by `[keys.., order..]`, and side tables that every partition reads
+//! whole. Out: the function's rows, ordered by key.
 
 use super::groups::Groups;
 use super::node::GroupCall;
+use super::side::{Side, SideRows};
 use crate::cancel::Cancel;
 use crate::functions::Functions;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -36,6 +38,7 @@ pub struct GroupMapExec {
     call: GroupCall,
     bound: Arc<dyn BoundFunction>,
     input: Arc<dyn ExecutionPlan>,
+    sides: Vec<Side>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -51,21 +54,30 @@ pub struct GroupAccount {
 }
 
 impl GroupMapExec {
-    /// The operator for `call` over `input`. Errors: unknown function, or arguments that do not fit the columns.
-    pub fn try_new(functions: &Functions, call: GroupCall, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+    /// The operator for `call` over `input` and one plan per side table. Errors: unknown function, or arguments that do not
+    /// fit the columns.
+    pub fn try_new(
+        functions: &Functions,
+        call: GroupCall,
+        input: Arc<dyn ExecutionPlan>,
+        sides: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Self> {
+        call.check_sides(sides.len())?;
         let bound = call.bind(functions, input.schema())?;
         let schema = Arc::new(Schema::new(call.output(&input.schema(), bound.as_ref())));
-        Ok(Self::assemble(call, bound, input, schema))
+        Ok(Self::assemble(call, bound, input, sides, schema))
     }
 
     fn assemble(
         call: GroupCall,
         bound: Arc<dyn BoundFunction>,
         input: Arc<dyn ExecutionPlan>,
+        sides: Vec<Arc<dyn ExecutionPlan>>,
         schema: SchemaRef,
     ) -> Self {
         let properties = Arc::new(properties(&call, &input, &schema));
-        Self { call, bound, input, schema, properties, metrics: ExecutionPlanMetricsSet::new() }
+        let sides = sides.into_iter().map(Side::new).collect();
+        Self { call, bound, input, sides, schema, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 
     /// What is called, for the codec.
@@ -112,7 +124,8 @@ impl fmt::Debug for GroupMapExec {
 impl DisplayAs for GroupMapExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.schema.fields().iter().take(self.call.keys).map(|c| c.name().as_str()).collect();
-        write!(f, "GroupMapExec: {}, keys=[{}], args={}", self.call.function, names.join(", "), self.call.args)
+        write!(f, "GroupMapExec: {}, keys=[{}], args={}", self.call.function, names.join(", "), self.call.args)?;
+        self.call.fmt_sides(f)
     }
 }
 
@@ -126,20 +139,28 @@ impl ExecutionPlan for GroupMapExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        std::iter::once(&self.input).chain(self.sides.iter().map(|side| &side.plan)).collect()
     }
 
+    // Ballista gives a task all of an input whose one partition is asked for, and its own partitions of any other.
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let schema = self.input.schema();
         let keys = (0..self.call.keys).map(|i| column(&schema, i)).collect();
-        InputDistributionRequirements::new(vec![Distribution::KeyPartitioned(keys)])
+        let mut each = vec![Distribution::KeyPartitioned(keys)];
+        each.resize(1 + self.sides.len(), Distribution::SinglePartition);
+        InputDistributionRequirements::new(each)
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let schema = self.input.schema();
-        let ascending = |i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default()));
-        let order = (0..self.call.keys + self.call.order).map(ascending);
-        vec![LexRequirement::new(order).map(OrderingRequirements::new)]
+        let ascending = |plan: &Arc<dyn ExecutionPlan>, columns: usize| {
+            let schema = plan.schema();
+            let each =
+                (0..columns).map(|i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default())));
+            LexRequirement::new(each).map(OrderingRequirements::new)
+        };
+        // A side table by all its columns, so that its rows come in one order whoever read them.
+        let sides = self.sides.iter().map(|side| ascending(&side.plan, side.plan.schema().fields().len()));
+        std::iter::once(ascending(&self.input, self.call.keys + self.call.order)).chain(sides).collect()
     }
 
     fn apply_expressions(
@@ -154,10 +175,12 @@ impl ExecutionPlan for GroupMapExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children).map_err(|c| {
-            datafusion::common::internal_datafusion_err!("GroupMapExec takes one child, got {}", c.len())
-        })?;
-        Ok(Arc::new(Self::assemble(self.call.clone(), Arc::clone(&self.bound), input, Arc::clone(&self.schema))))
+        let mut children = children.into_iter();
+        let Some(input) = children.next() else { return internal_err!("GroupMapExec without input") };
+        let sides: Vec<_> = children.collect();
+        self.call.check_sides(sides.len())?;
+        let (bound, schema) = (Arc::clone(&self.bound), Arc::clone(&self.schema));
+        Ok(Arc::new(Self::assemble(self.call.clone(), bound, input, sides, schema)))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -176,8 +199,10 @@ impl ExecutionPlan for GroupMapExec {
             context.memory_pool().memory_limit(),
             Cancel::of(&context),
         )?;
+        let names = self.call.sides.iter().cloned();
         let run = Run {
             groups,
+            sides: names.zip(self.sides.iter().map(|side| side.rows(&context))).collect(),
             input: Some(self.input.execute(partition, Arc::clone(&context))?),
             ready: VecDeque::new(),
             batch_size: context.session_config().batch_size(),
@@ -198,6 +223,8 @@ impl ExecutionPlan for GroupMapExec {
 /// One partition under way.
 struct Run {
     groups: Groups,
+    /// Side tables that the worker has not been given yet.
+    sides: Vec<(String, SideRows)>,
     input: Option<SendableRecordBatchStream>,
     ready: VecDeque<RecordBatch>,
     batch_size: usize,
@@ -208,6 +235,10 @@ struct Run {
 
 impl Run {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        for (name, rows) in std::mem::take(&mut self.sides) {
+            let rows = rows.await.map_err(DataFusionError::Shared)?;
+            self.groups.side(&name, &rows.batch)?;
+        }
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 self.baseline.record_output(batch.num_rows());

@@ -114,6 +114,11 @@ impl Groups {
         self.rows_finished
     }
 
+    /// Hands the worker a side table, before the first batch.
+    pub(super) fn side(&mut self, name: &str, rows: &RecordBatch) -> Result<()> {
+        self.worker.side(name, rows).map_err(to_datafusion)
+    }
+
     /// Takes one batch: every group that ends inside it is computed.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {

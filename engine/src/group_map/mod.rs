@@ -7,6 +7,7 @@ mod exec;
 mod groups;
 mod node;
 mod planner;
+mod side;
 
 pub use codec::{LogicalCodec, PhysicalCodec};
 pub use exec::{GroupAccount, GroupMapExec};

@@ -5,7 +5,7 @@
 
 use crate::functions::{Functions, to_datafusion};
 use datafusion::arrow::datatypes::{Field, Schema};
-use datafusion::common::{DFSchema, DFSchemaRef, Result, plan_err};
+use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err, plan_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use lakecast_udfs::args::Args;
 use lakecast_udfs::functions::{BoundFunction, GroupSchema};
@@ -26,6 +26,12 @@ pub struct GroupCall {
     pub keys: usize,
     /// How many columns after the keys are order columns.
     pub order: usize,
+    /// The argument that each value column belongs to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Arguments that are tables which every worker reads whole, in the order of the inputs after the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<String>,
 }
 
 impl GroupCall {
@@ -40,8 +46,21 @@ impl GroupCall {
             );
         }
         let args = Args::from_json(&self.args).map_err(to_datafusion)?;
-        let schema = GroupSchema { schema: input, keys: self.keys, order: self.order };
+        let (values, sides) = (self.values.clone(), self.sides.clone());
+        let schema = GroupSchema { schema: input, keys: self.keys, order: self.order, values, sides };
         functions.get(&self.function)?.bind(&schema, &args).map_err(to_datafusion)
+    }
+
+    pub(super) fn fmt_sides(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sides.is_empty() { Ok(()) } else { write!(f, ", sides=[{}]", self.sides.join(", ")) }
+    }
+
+    /// Errors: a plan with more or fewer side tables than the call names.
+    pub(super) fn check_sides(&self, inputs: usize) -> Result<()> {
+        if inputs == self.sides.len() {
+            return Ok(());
+        }
+        internal_err!("{}: {inputs} side tables for [{}]", self.function, self.sides.join(", "))
     }
 
     /// The output columns: the keys, then the function's own.
@@ -58,12 +77,20 @@ pub struct GroupMapNode {
     pub call: GroupCall,
     /// Rows, in columns `[keys.., order.., values..]`.
     pub input: LogicalPlan,
+    /// Tables that every worker reads whole, one for each of the call's `sides`.
+    pub sides: Vec<LogicalPlan>,
     schema: DFSchemaRef,
 }
 
 impl GroupMapNode {
     /// Checks the call against the input's columns and fixes the output schema.
-    pub fn try_new(functions: &Functions, call: GroupCall, input: LogicalPlan) -> Result<Self> {
+    pub fn try_new(
+        functions: &Functions,
+        call: GroupCall,
+        input: LogicalPlan,
+        sides: Vec<LogicalPlan>,
+    ) -> Result<Self> {
+        call.check_sides(sides.len())?;
         let arrow = Arc::new(input.schema().as_arrow().clone());
         let bound = call.bind(functions, Arc::clone(&arrow))?;
         let mut seen = HashSet::new();
@@ -77,11 +104,11 @@ impl GroupMapNode {
             );
         }
         let schema = DFSchema::from_unqualified_fields(fields.into(), HashMap::new())?;
-        Ok(Self { call, input, schema: Arc::new(schema) })
+        Ok(Self { call, input, sides, schema: Arc::new(schema) })
     }
 
-    fn identity(&self) -> (&GroupCall, &LogicalPlan) {
-        (&self.call, &self.input)
+    fn identity(&self) -> (&GroupCall, &LogicalPlan, &[LogicalPlan]) {
+        (&self.call, &self.input, &self.sides)
     }
 }
 
@@ -117,7 +144,7 @@ impl UserDefinedLogicalNodeCore for GroupMapNode {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
+        std::iter::once(&self.input).chain(&self.sides).collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -128,9 +155,11 @@ impl UserDefinedLogicalNodeCore for GroupMapNode {
         vec![]
     }
 
-    // A predicate on a key keeps or drops whole groups, so it may go down to the scan; any other must stay above.
+    // A predicate on a key keeps or drops whole groups, so it may go down to the scan; any other must stay above. With
+    // tables that have no keys none may go, because the optimizer would put it on every input.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        self.schema.fields().iter().skip(self.call.keys).map(|f| f.name().clone()).collect()
+        let kept = if self.sides.is_empty() { self.call.keys } else { 0 };
+        self.schema.fields().iter().skip(kept).map(|f| f.name().clone()).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,15 +167,19 @@ impl UserDefinedLogicalNodeCore for GroupMapNode {
             f,
             "GroupMap: {}, keys={}, order={}, args={}",
             self.call.function, self.call.keys, self.call.order, self.call.args
-        )
+        )?;
+        self.call.fmt_sides(f)
     }
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        if inputs.is_empty() {
+            return internal_err!("GroupMap takes an input");
+        }
+        let sides = inputs.split_off(1);
+        self.call.check_sides(sides.len())?;
         match inputs.pop() {
-            Some(input) if inputs.is_empty() => {
-                Ok(Self { call: self.call.clone(), input, schema: Arc::clone(&self.schema) })
-            }
-            _ => plan_err!("GroupMap takes one input"),
+            Some(input) => Ok(Self { call: self.call.clone(), input, sides, schema: Arc::clone(&self.schema) }),
+            None => internal_err!("GroupMap takes an input"),
         }
     }
 }

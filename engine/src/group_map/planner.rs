@@ -38,7 +38,8 @@ impl ExtensionPlanner for GroupMapPlanner {
                 .ok_or_else(|| internal_datafusion_err!("{} has no physical input", node.name()))
         };
         if let Some(map) = node.as_any().downcast_ref::<GroupMapNode>() {
-            return Ok(Some(Arc::new(GroupMapExec::try_new(&self.functions, map.call.clone(), input()?)?)));
+            let sides = physical_inputs.iter().skip(1).cloned().collect();
+            return Ok(Some(Arc::new(GroupMapExec::try_new(&self.functions, map.call.clone(), input()?, sides)?)));
         }
         if let Some(sink) = node.as_any().downcast_ref::<LakeSinkNode>() {
             return Ok(Some(Arc::new(LakeSinkExec::new(sink.spec.clone(), input()?))));

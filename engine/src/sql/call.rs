@@ -5,6 +5,7 @@
 use super::baskets::PIPELINES;
 use super::{group_call, literal};
 use crate::functions::{Functions, to_datafusion};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err, plan_err};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
@@ -12,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs,
 };
 use lakecast_udfs::args::{Args, unknown};
-use lakecast_udfs::signature::{Column, Role, Signature, did_you_mean};
+use lakecast_udfs::signature::{Column, Role, Signature, Table, did_you_mean};
 use serde_json::Map;
 use std::collections::BTreeMap;
 
@@ -74,7 +75,17 @@ pub(super) struct Call {
     pub(super) input: Box<Query>,
     /// Expressions of the column arguments, by argument name.
     pub(super) columns: BTreeMap<&'static str, Vec<SqlExpr>>,
+    /// Queries of the table arguments that are given, in the order of the signature.
+    pub(super) tables: Vec<(&'static Table, Box<Query>)>,
     pub(super) args: Args,
+}
+
+/// A column of the input that an argument names.
+pub(super) struct Resolved {
+    pub(super) argument: &'static Column,
+    pub(super) name: String,
+    pub(super) expr: Expr,
+    pub(super) kind: DataType,
 }
 
 impl Call {
@@ -90,11 +101,13 @@ impl Call {
                 );
             }
         };
-        let (mut columns, mut literals) = (BTreeMap::new(), Map::new());
+        let (mut columns, mut tables, mut literals) = (BTreeMap::new(), BTreeMap::new(), Map::new());
         for arg in rest {
             let (name, value) = named(f, arg)?;
+            let table = signature.tables.iter().find(|t| t.name == name);
             let twice = match signature.columns.iter().find(|c| c.name == name) {
                 Some(column) => columns.insert(column.name, expressions(f, column, value)?).is_some(),
+                None if let Some(table) = table => tables.insert(table.name, query(f, table, value)?).is_some(),
                 None if signature.params.iter().any(|p| p.name == name) => {
                     let json = literal::to_json(value).ok_or_else(|| {
                         plan_datafusion_err!("{f}: argument takes a literal: name={name}, given={value}")
@@ -116,12 +129,13 @@ impl Call {
             );
         }
         let args = Args::check(signature, literals).map_err(to_datafusion)?;
-        Ok(Self { signature, input, columns, args })
+        let tables = signature.tables.iter().filter_map(|t| Some((t, tables.remove(t.name)?))).collect();
+        Ok(Self { signature, input, columns, tables, args })
     }
 
     /// The input's plan.
     pub(super) fn plan_input(&self, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        context.plan(TableFactor::Derived { lateral: false, subquery: self.input.clone(), alias: None, sample: None })
+        plan_query(&self.input, context)
     }
 
     /// Column expressions of `role` over `input`, with their output names; types checked.
@@ -130,7 +144,7 @@ impl Call {
         role: Role,
         input: &LogicalPlan,
         context: &mut dyn RelationPlannerContext,
-    ) -> Result<Vec<(String, Expr)>> {
+    ) -> Result<Vec<Resolved>> {
         let f = self.signature.name;
         let mut out = vec![];
         for column in self.signature.columns.iter().filter(|c| c.role == role) {
@@ -162,11 +176,17 @@ impl Call {
                     }
                     _ => column.name.to_string(),
                 };
-                out.push((name, expr));
+                out.push(Resolved { argument: column, name, expr, kind });
             }
         }
         Ok(out)
     }
+}
+
+/// The plan of a query that stands where a table does.
+pub(super) fn plan_query(query: &Query, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let subquery = Box::new(query.clone());
+    context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })
 }
 
 fn named<'a>(f: &str, arg: &'a FunctionArg) -> Result<(String, &'a SqlExpr)> {
@@ -174,6 +194,17 @@ fn named<'a>(f: &str, arg: &'a FunctionArg) -> Result<(String, &'a SqlExpr)> {
         FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => Ok((name.value.to_lowercase(), e)),
         FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(e), .. } => Ok((name.to_string().to_lowercase(), e)),
         other => plan_err!("{f}: arguments after the input are named: given={other}, write `name => value`"),
+    }
+}
+
+/// The query of a table argument.
+fn query(f: &str, table: &Table, value: &SqlExpr) -> Result<Box<Query>> {
+    match value {
+        SqlExpr::Subquery(query) => Ok(query.clone()),
+        other => plan_err!(
+            "{f}: argument is a table: name={}, given={other}, allowed=[TABLE(name), name, (SELECT ..)]",
+            table.name
+        ),
     }
 }
 

@@ -9,6 +9,7 @@ mod group_call;
 mod literal;
 mod present;
 mod rewrite;
+mod side_table;
 
 pub use baskets::PIPELINES;
 pub use call::CallPlanner;

@@ -1,4 +1,6 @@
-//! `f(TABLE(x), ..)` and `f(x, ..)` to `f((SELECT * FROM x), ..)`. In: a parsed statement. Out: the same, rewritten.
+//! `f(TABLE(x), ..)` and `f(x, ..)` to `f((SELECT * FROM x), ..)`, and the same for arguments that are tables.
+//!
+//! In: a parsed statement. Out: the same, rewritten.
 
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -7,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use lakecast_udfs::functions::FUNCTIONS;
 use std::ops::ControlFlow;
 
 /// Rewrites every table function call of the statement.
@@ -34,7 +37,7 @@ impl VisitorMut for Rewriter {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { args: Some(args), .. } = factor {
+        if let TableFactor::Table { name: function, args: Some(args), .. } = factor {
             // A call with named arguments is one of ours; `generate_series(1, n)` and the like take none.
             let ours = args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_)));
             if let (true, Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first)))) = (ours, args.args.first_mut())
@@ -42,8 +45,29 @@ impl VisitorMut for Rewriter {
             {
                 *first = Expr::Subquery(query);
             }
+            for arg in args.args.iter_mut().skip(1) {
+                side_table(&function.to_string(), arg);
+            }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `name => TABLE(x)` wherever it stands, and `name => x` where the function takes a table of that name.
+fn side_table(function: &str, arg: &mut FunctionArg) {
+    let (name, FunctionArgExpr::Expr(written)) = (match arg {
+        FunctionArg::Named { name, arg, .. } => (name.value.clone(), arg),
+        FunctionArg::ExprNamed { name, arg, .. } => (name.to_string(), arg),
+        FunctionArg::Unnamed(_) => return,
+    }) else {
+        return;
+    };
+    let signature = FUNCTIONS.iter().map(|f| f.signature()).find(|s| s.name.eq_ignore_ascii_case(function));
+    let known = signature.is_some_and(|s| s.tables.iter().any(|t| t.name.eq_ignore_ascii_case(&name)));
+    if (known || matches!(written, Expr::Function(_)))
+        && let Some(query) = as_query(written)
+    {
+        *written = Expr::Subquery(query);
     }
 }
 

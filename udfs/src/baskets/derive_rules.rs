@@ -39,6 +39,7 @@ static SIGNATURE: Signature = Signature {
         column("n", Role::Value, Class::Exact, "baskets that hold all of them"),
         column("n_baskets", Role::Value, Class::Exact, "baskets in all, the same on all rows"),
     ],
+    tables: &[],
     params: &[MIN_CONFIDENCE, MIN_LIFT, MAX_CONSEQUENT],
     output: &RULE_OUTPUT,
 };

@@ -30,7 +30,7 @@ pub(super) fn bind(
     let args = Args::from_json(&Args::check(signature, object(args))?.to_json())?;
     let role = |r| signature.columns.iter().filter(|c| c.role == r).count();
     let (keys, order) = (role(crate::signature::Role::Key), role(crate::signature::Role::Order));
-    function.bind(&GroupSchema { schema: Arc::clone(schema), keys, order }, &args)
+    function.bind(&GroupSchema::new(Arc::clone(schema), keys, order), &args)
 }
 
 /// Runs a bound function over groups, each a list of batches.

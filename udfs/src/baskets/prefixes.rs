@@ -43,6 +43,7 @@ static SIGNATURE: Signature = Signature {
             meaning: "position of the item in the list of frequent items, 0 for the most frequent; distinct in a basket",
         },
     ],
+    tables: &[],
     params: &[SHARDS],
     output: &[
         Output { name: "shard", kind: "BIGINT", meaning: "rank mod shards of the prefix's last item" },

@@ -44,6 +44,7 @@ static SIGNATURE: Signature = Signature {
         ),
         column("prefix", Role::Value, Class::Any, "kind 1: ranks of a basket, ascending, the last of them the shard's"),
     ],
+    tables: &[],
     params: &[MAX_LEN, SHARDS],
     output: &[
         Output { name: "itemset", kind: "list of the item's type", meaning: "items, ascending" },

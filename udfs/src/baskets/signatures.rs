@@ -76,6 +76,7 @@ pub static FREQUENT_ITEMSETS: Signature = Signature {
     name: "frequent_itemsets",
     summary: "every set of items that at least min_support baskets hold",
     columns: &[BASKET, ITEM],
+    tables: &[],
     params: &[MIN_SUPPORT, MAX_LEN, SHARDS],
     output: &[
         Output { name: "itemset", kind: "list of the item's type", meaning: "items, ascending" },
@@ -91,6 +92,7 @@ pub static ASSOCIATION_RULES: Signature = Signature {
     name: "association_rules",
     summary: "rules antecedent => consequent from the frequent itemsets, with their measures",
     columns: &[BASKET, ITEM],
+    tables: &[],
     params: &[MIN_SUPPORT, MIN_CONFIDENCE, MIN_LIFT, MAX_CONSEQUENT, MAX_LEN, SHARDS],
     output: &RULE_OUTPUT,
 };

@@ -67,6 +67,7 @@ static SIGNATURE: Signature = Signature {
             meaning: "the class that was said; the same kind of type as actual",
         },
     ],
+    tables: &[],
     params: &[],
     output: &[
         Output { name: "<by>", kind: "as the input", meaning: "the by columns, unchanged" },

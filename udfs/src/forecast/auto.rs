@@ -6,7 +6,7 @@ use super::demand::{Demand, classify};
 use super::model::{Buffers, Path, State};
 use super::pools::{Family, Pool, pools};
 use super::portfolio::{Member, Portfolio};
-use super::predictive::Shape;
+use super::predictive::{Seen, Shape};
 use super::{Choice, Refusal};
 use crate::error::Result;
 use std::collections::HashMap;
@@ -33,7 +33,9 @@ pub(super) struct Auto {
     choices: HashMap<String, Option<Arc<Choice>>>,
     trials: Vec<Trial>,
     season: Vec<f64>,
-    ratios: Vec<f64>,
+    ratios: Vec<Seen>,
+    /// Of the expected deviation over the horizon.
+    growth: f64,
 }
 
 /// What `auto` says beside the portfolio.
@@ -84,7 +86,7 @@ impl Origins {
 impl Auto {
     /// `season_length` is at least 1, `horizon` in steps.
     pub(super) fn new(season_length: usize, horizon: usize) -> Self {
-        Self { season_length, horizon, choices: HashMap::new(), trials: vec![], season: vec![], ratios: vec![] }
+        Self { season_length, horizon, choices: HashMap::new(), trials: vec![], season: vec![], ratios: vec![], growth: 1.0 }
     }
 
     /// Bytes held.
@@ -121,7 +123,7 @@ impl Auto {
             self.try_pool(&pool, y, &origins, buffers, &mut failed);
             let Some(error) = self.judge(pool.family, y, &origins) else { continue };
             if best.is_none_or(|(least, _)| error < least) {
-                best = Some((error, Shape::conformal(&mut self.ratios, pool.family.shape(self.season_length, demand.observed), pool.family.prior())));
+                best = Some((error, Shape::conformal(&mut self.ratios, pool.family.shape(self.season_length, demand.observed, self.growth), pool.family.prior())));
                 self.fit(pool.family, y, buffers, portfolio, &mut failed);
             }
         }
@@ -181,7 +183,7 @@ impl Auto {
             trial.score = if n > 0.0 { sum / n } else { f64::NAN };
         }
         weigh(&mut self.trials);
-        let (mut error, mut seen) = (0.0, 0.0);
+        let (mut error, mut seen, mut first, mut last) = (0.0, 0.0, 0.0, 0.0);
         self.ratios.clear();
         for (o, &cut) in origins.cuts.iter().enumerate() {
             for (t, v) in y[cut..cut + h].iter().enumerate() {
@@ -200,10 +202,16 @@ impl Auto {
                 seen += 1.0;
                 let expected = deviation / weight;
                 if expected > 0.0 {
-                    self.ratios.push((e / expected).abs());
+                    self.ratios.push(Seen { ratio: (e / expected).abs(), place: (t as f64 + 0.5) / h as f64 });
+                    if t == 0 {
+                        first += expected;
+                    } else if t + 1 == h {
+                        last += expected;
+                    }
                 }
             }
         }
+        self.growth = if first > 0.0 && last > 0.0 { last / first } else { 1.0 };
         Some(if seen > 0.0 { error / seen } else { f64::INFINITY })
     }
 

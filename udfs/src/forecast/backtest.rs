@@ -12,22 +12,24 @@ pub use metrics::{METRICS, Metric, Sums};
 
 use super::calendar::{Clock, Frequency};
 use super::choice::pieces;
+use super::clean::Duplicates;
 use super::forecaster::{Asking, Terms};
-use super::gather::Gathered;
 use super::measure::{owned_by, unlike};
 use super::predictive::Asked;
+use super::series::{Layout, Series};
 use super::status::{Refusal, Status};
+use super::worker::Cleaning;
 use super::{Choice, function};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use crate::signature::{Class, Column, Kind, Param, Role, Signature};
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::Field;
 use events::Wanted;
 use origins::{Bench, Rolling, Score};
 use output::Row;
-use series::{Fill, Series};
+use series::Steps;
 use std::sync::Arc;
 
 /// `backtest`: one series in, one row per model out, with the errors that it would have made.
@@ -60,7 +62,7 @@ use std::sync::Arc;
 /// Time: that of `origins` forecasts for each model. Errors: none; what cannot be forecast is a row with a status.
 pub struct Backtest;
 
-static PARAMS: [Param; 13] = [
+static PARAMS: [Param; 17] = [
     as_in_forecast("horizon"),
     as_in_forecast("season_length"),
     as_in_forecast("freq"),
@@ -73,6 +75,10 @@ static PARAMS: [Param; 13] = [
     },
     as_in_forecast("level"),
     as_in_forecast("fill"),
+    as_in_forecast("duplicates"),
+    as_in_forecast("leading_zeros"),
+    as_in_forecast("spikes"),
+    as_in_forecast("non_negative"),
     as_in_forecast("fallback"),
     Param {
         name: "origins",
@@ -116,23 +122,34 @@ static SIGNATURE: Signature = Signature {
     name: "backtest",
     summary: "how well models would have forecast: errors at rolling origins, per series and model",
     columns: &[
-        column("id", Role::Key, Class::Exact, "column or columns that tell series apart, such as sku or [shop, sku]"),
-        column("time", Role::Order, Class::Time, "time of the observation, on a regular calendar, once per series"),
-        column("value", Role::Value, Class::Number, "what to forecast, in any unit; neither null nor NaN"),
-        column(
-            "stock",
-            Role::Value,
-            Class::Number,
-            "units in stock after the time; the last known before a cutoff counts",
-        ),
+        column_of_forecast("id"),
+        column_of_forecast("time"),
+        column_of_forecast("value"),
+        column_of_forecast("version"),
+        Column {
+            name: "stock",
+            role: Role::Value,
+            class: Class::Number,
+            many: false,
+            required: false,
+            meaning: "units in stock after the time; the last known before a cutoff counts for the event stockout",
+        },
+        column_of_forecast("available"),
     ],
+    tables: &[],
     params: &PARAMS,
     output: &output::OUTPUT,
 };
 
-const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
-    let required = !matches!(name.as_bytes(), b"stock");
-    Column { name, role, class, many: matches!(role, Role::Key), required, meaning }
+/// The column argument of that name as `forecast` has it.
+const fn column_of_forecast(name: &str) -> Column {
+    let all = function::SIGNATURE.columns;
+    let mut i = 0;
+    while !same(all[i].name.as_bytes(), name.as_bytes()) {
+        i += 1;
+    }
+    let Column { name, role, class, many, required, meaning } = all[i];
+    Column { name, role, class, many, required, meaning }
 }
 
 /// The argument of that name as `forecast` has it.
@@ -160,23 +177,30 @@ impl GroupFunction for Backtest {
 
     fn bind(&self, input: &GroupSchema, args: &Args) -> Result<Arc<dyn BoundFunction>> {
         let fields = input.schema.fields();
-        let values = fields.len().saturating_sub(input.keys + 1);
-        if input.order != 1 || !(1..=2).contains(&values) {
-            return Err(Error::Bug(format!("backtest takes keys, time, value and stock: columns={}", fields.len())));
+        let values = input.values.len().max(1);
+        if !(1..=2).contains(&input.order) || fields.len() != input.keys + input.order + values {
+            return Err(Error::Bug(format!("backtest takes keys, times and values: columns={}", fields.len())));
         }
-        let plan = plan(input, values == 2, args).map_err(|e| owned_by(SIGNATURE.name, e))?;
+        let plan = plan(input, args).map_err(|e| owned_by(SIGNATURE.name, e))?;
         unlike(SIGNATURE.name, fields.iter().take(input.keys), &plan.output())?;
         Ok(Arc::new(Bound(Arc::new(plan))))
     }
 }
 
-fn plan(input: &GroupSchema, has_stock: bool, args: &Args) -> Result<Plan> {
+fn plan(input: &GroupSchema, args: &Args) -> Result<Plan> {
     let clock = Clock::new(input.schema.field(input.keys).data_type())?;
     let season_length = size(args, "season_length")?;
     let horizon = size(args, "horizon")?;
     let or = |name, default| if args.is_null(name)? { Ok(default) } else { size(args, name) };
     let fallback = args.text("fallback")? == "yes";
-    let levels = args.integers("level")?;
+    let (levels, cleaning, non_negative) =
+        (args.integers("level")?, function::cleaning(args)?, args.boolean("non_negative")?);
+    // The stock travels as a column beside the values.
+    let layout = Layout { regressors: input.positions("stock").collect(), ..Layout::of(input) };
+    if cleaning.duplicates == Duplicates::Last && layout.version.is_none() {
+        let next = "which tells which row of a time is the last";
+        return Err(Error::Argument(format!("duplicates => 'last' needs `version => column`, {next}")));
+    }
     let naive = if season_length > 1 { "seasonal_naive" } else { "naive" };
     let models = models(args, naive)?.iter().map(|m| asking(m, season_length, fallback)).collect::<Result<Vec<_>>>()?;
     if let Some(i) = (1..models.len()).find(|i| models[..*i].iter().any(|(name, _)| *name == models[*i].0)) {
@@ -185,18 +209,18 @@ fn plan(input: &GroupSchema, has_stock: bool, args: &Args) -> Result<Plan> {
     }
     let terms = |asking, levels| {
         let asked = Asked { levels, quantiles: vec![] };
-        Arc::new(Terms { asking, season_length, horizon, asked, non_negative: None })
+        Arc::new(Terms { asking, season_length, horizon, asked, non_negative })
     };
     let base = if season_length > 1 { season_length } else { horizon };
     Ok(Plan {
         frequency: Frequency::parse(args.text("freq")?, &clock)?,
         clock,
-        keys: input.keys,
-        has_stock,
+        has_stock: !layout.regressors.is_empty(),
+        layout,
         names: models.iter().map(|(name, _)| name.clone()).collect(),
         models: models.into_iter().map(|(_, asking)| terms(asking, levels.clone())).collect(),
         naive: terms(asking(naive, season_length, true)?.1, vec![]),
-        fill: Fill::parse(args.text("fill")?)?,
+        cleaning,
         per_origin: args.text("per")? == "origin",
         rolling: Rolling {
             horizon,
@@ -204,6 +228,8 @@ fn plan(input: &GroupSchema, has_stock: bool, args: &Args) -> Result<Plan> {
             step: or("step", horizon)?,
             scale_length: or("scale_length", season_length)?,
             levels,
+            cap_spikes: cleaning.cap_spikes,
+            season_length,
             events: Wanted { probability: args.number("probability")?, band: args.number("band")?, base },
         },
     })
@@ -246,13 +272,13 @@ fn asking(text: &str, season_length: usize, fallback: bool) -> Result<(String, A
 /// The checked arguments of a call.
 struct Plan {
     clock: Clock,
-    keys: usize,
+    layout: Layout,
     has_stock: bool,
     frequency: Frequency,
     names: Vec<String>,
     models: Vec<Arc<Terms>>,
     naive: Arc<Terms>,
-    fill: Fill,
+    cleaning: Cleaning,
     per_origin: bool,
     rolling: Rolling,
 }
@@ -272,9 +298,11 @@ impl BoundFunction for Bound {
 
     fn worker(&self) -> Box<dyn GroupWorker> {
         Box::new(Worker {
-            gathered: Gathered::new(self.0.clock.clone(), self.0.keys),
             plan: Arc::clone(&self.0),
             series: Series::default(),
+            rows_in: 0,
+            is_shed: false,
+            steps: Steps::default(),
             bench: Bench::new(&self.0.models, &self.0.naive),
             done: Vec::new(),
         })
@@ -283,8 +311,12 @@ impl BoundFunction for Bound {
 
 struct Worker {
     plan: Arc<Plan>,
-    gathered: Gathered,
     series: Series,
+    /// Rows of the series, held or not.
+    rows_in: u64,
+    /// Whether its rows are no longer held.
+    is_shed: bool,
+    steps: Steps,
     bench: Bench,
     done: Vec<Row>,
 }
@@ -292,31 +324,35 @@ struct Worker {
 impl Worker {
     /// The rows of one series, or why there are none.
     fn rows(&mut self, context: &dyn GroupContext) -> Result<Result<Vec<Row>, Refusal>> {
-        if let Err(refusal) = self.gathered.check()? {
-            return Ok(Err(refusal));
+        let plan = Arc::clone(&self.plan);
+        if self.is_shed {
+            return Ok(Err(self.series.take_grave().unwrap_or_else(|| self.too_large())));
+        }
+        if let Some(down) = self.series.times.windows(2).find(|w| w[1] < w[0]) {
+            let (before, after) = (down[0], down[1]);
+            return Err(Error::Bug(format!("rows of a group arrived out of order: before={before}, after={after}")));
         }
         // Positions, values and stock, and what a model makes of them.
-        if let Err(refusal) = self.gathered.reserve(context, self.memory_bytes(), 5 * self.gathered.times.len())? {
-            return Ok(Err(refusal));
+        match context.reserve(self.memory_bytes() + 8 * 5 * self.series.times.len()) {
+            Err(Error::Limit(_)) => return Ok(Err(self.too_large())),
+            done => done?,
         }
-        let plan = Arc::clone(&self.plan);
-        let laid = self.series.lay_out(&self.gathered, &plan.clock, plan.frequency, plan.fill);
-        let calendar = match laid {
+        let calendar = match self.steps.lay_out(&mut self.series, &plan.clock, plan.frequency, plan.cleaning) {
             Ok(calendar) => calendar,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let n = self.series.y.len();
+        let n = self.steps.y.len();
         if n <= plan.rolling.horizon {
             let least = plan.rolling.horizon + 1;
             return Ok(Err(Refusal::new(Status::TooShort, format!("one origin needs n>={least}, has n={n}"))));
         }
-        self.bench.compare_with(&self.series.y, &plan.rolling);
+        self.bench.compare_with(&self.steps.y, &plan.rolling);
         let mut rows = Vec::new();
         for (model, name) in plan.names.iter().enumerate() {
             let mut total = Row::of(name);
             for origin in plan.rolling.cutoffs(n).enumerate() {
                 context.check_cancelled()?;
-                let cutoff = calendar.at(&plan.clock, origin.1 as i64 - 1);
+                let cutoff = calendar.at(&plan.clock, (self.steps.start + origin.1) as i64 - 1);
                 let score = self.score(model, origin);
                 if plan.per_origin {
                     let mut row = Row::of(name);
@@ -333,15 +369,32 @@ impl Worker {
         Ok(Ok(rows))
     }
 
+    fn too_large(&self) -> Refusal {
+        let (rows, bytes) = (self.rows_in, self.rows_in * 16);
+        let next = "raise --memory, or filter the series or aggregate it to a coarser time";
+        Refusal::new(Status::TooLarge, format!("no memory is left for the series, {next}: rows={rows}, bytes={bytes}"))
+    }
+
     fn score(&mut self, model: usize, origin: (usize, usize)) -> Result<Score, Refusal> {
-        let stock = self.series.stock.get(origin.1 - 1).copied();
-        self.bench.score(model, &self.series.y, origin, stock, &self.plan.rolling)
+        let stock = self.steps.stock.get(origin.1 - 1).copied();
+        self.bench.score(model, &self.steps.y, origin, stock, &self.plan.rolling)
     }
 }
 
 impl GroupWorker for Worker {
     fn push(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.gathered.push(rows)
+        let plan = Arc::clone(&self.plan);
+        if self.rows_in == 0
+            && let Some(key) = (0..plan.layout.keys).find(|&k| rows.num_rows() > 0 && rows.column(k).is_null(0))
+        {
+            let name = rows.schema_ref().field(key).name().clone();
+            self.series.fault(Status::NullId, format!("id is null, filter or mend the rows: column={name}"));
+        }
+        self.rows_in += rows.num_rows() as u64;
+        if self.is_shed {
+            return Ok(());
+        }
+        self.series.append(rows, &plan.layout, &plan.clock, plan.cleaning.fill)
     }
 
     fn finish(&mut self, context: &dyn GroupContext) -> Result<Outcome> {
@@ -356,9 +409,11 @@ impl GroupWorker for Worker {
             self.done.extend(rows);
             outcome
         });
-        self.gathered.clear();
-        if self.series.memory_bytes() + self.bench.memory_bytes() > super::gather::KEPT_BYTES {
-            self.series = Series::default();
+        self.series.clear();
+        (self.rows_in, self.is_shed) = (0, false);
+        let held = 8 * self.series.capacity() + self.steps.memory_bytes() + self.bench.memory_bytes();
+        if held > super::gather::KEPT_BYTES * (1 + self.plan.models.len()) {
+            (self.series, self.steps) = (Series::default(), Steps::default());
             self.bench.let_go();
         }
         outcome
@@ -374,14 +429,14 @@ impl GroupWorker for Worker {
     fn memory_bytes(&self) -> usize {
         // A row leaves as columns of about its own size.
         let row = size_of::<Row>() + size_of::<origins::Interval>() * self.plan.rolling.levels.len();
-        self.gathered.memory_bytes()
-            + self.series.memory_bytes()
+        8 * self.series.capacity() + self.steps.memory_bytes()
             + self.bench.memory_bytes()
             + 2 * self.done.len() * row
     }
 
     fn shed(&mut self) -> bool {
-        self.gathered.shed();
+        self.series.let_go();
+        self.is_shed = true;
         true
     }
 }

@@ -12,6 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Days from 1970-01-01 to 0001-01-01 and to 9999-12-31.
@@ -309,7 +310,7 @@ impl Calendar {
     }
 
     /// Steps from the first time; `None` if the time does not lie on the calendar.
-    fn position(&self, clock: &Clock, time: i64) -> Option<i64> {
+    pub(super) fn position(&self, clock: &Clock, time: i64) -> Option<i64> {
         let steps = |distance: i64, n: i64| (distance % n == 0).then_some(distance / n);
         let position = match self.step {
             Step::Units(n) => return steps(time.checked_sub(self.origin)?, n),
@@ -319,6 +320,38 @@ impl Calendar {
             }
         };
         (self.at(clock, position)? == time).then_some(position)
+    }
+
+    /// Steps that a day touches, `days` after the day of `time`, counted from the first time: those that begin in it, else
+    /// the one that it lies in. Of step numbers, the step itself. Empty outside what the clock holds.
+    pub(super) fn steps_of_day(&self, clock: &Clock, time: i64, days: i64) -> Range<i64> {
+        self.try_steps_of_day(clock, time, days).unwrap_or(0..0)
+    }
+
+    fn try_steps_of_day(&self, clock: &Clock, time: i64, days: i64) -> Option<Range<i64>> {
+        if clock.day.is_none() {
+            let at = self.position(clock, time.checked_add(days)?)?;
+            return Some(at..at + 1);
+        }
+        let number = clock.local(time)?.0.checked_add(days)?;
+        let (begin, end) = (clock.utc(number, 0)?, clock.utc(number + 1, 0)?);
+        let within = self.before(clock, begin)?;
+        // A step before the first has no effect and, of months, no time.
+        let first = if self.at(clock, within) == Some(begin) { within } else { within + 1 }.max(0);
+        let steps = (first..).take_while(|&p| self.at(clock, p).is_some_and(|t| t < end)).count() as i64;
+        Some(if steps > 0 { first..first + steps } else { within..within + 1 })
+    }
+
+    /// The last step that does not begin after `time`.
+    fn before(&self, clock: &Clock, time: i64) -> Option<i64> {
+        let guess = match self.step {
+            Step::Units(n) => return Some(time.checked_sub(self.origin)?.div_euclid(n)),
+            Step::Days(n) => (clock.local(time)?.0 - clock.local(self.origin)?.0).div_euclid(n),
+            Step::Months(n, _) => {
+                (month(date(clock.local(time)?.0)?) - month(date(clock.local(self.origin)?.0)?)).div_euclid(n)
+            }
+        };
+        Some(if self.at(clock, guess).is_some_and(|t| t > time) { guess - 1 } else { guess })
     }
 
     /// The time so many steps after the first; `None` outside what the clock holds.
@@ -406,4 +439,32 @@ fn date(number: i64) -> Option<NaiveDate> {
 
 fn month(date: NaiveDate) -> i64 {
     i64::from(date.year()) * 12 + i64::from(date.month0())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_touches_the_steps_that_begin_in_it_else_the_one_around_it() {
+        let on = |kind: DataType, origin: i64, step: Step| (Clock::new(&kind).unwrap(), Calendar { origin, step });
+        let (clock, daily) = on(DataType::Date32, 100, Step::Units(1));
+        assert_eq!(daily.steps_of_day(&clock, 103, 0), 3..4);
+        assert_eq!(daily.steps_of_day(&clock, 103, -5), -2..-1);
+        let (clock, weekly) = on(DataType::Date32, 100, Step::Units(7));
+        assert_eq!(weekly.steps_of_day(&clock, 113, 0), 1..2);
+        assert_eq!(weekly.steps_of_day(&clock, 113, 1), 2..3);
+        let (clock, monthly) = on(DataType::Date32, 0, Step::Months(1, 1));
+        assert_eq!(monthly.steps_of_day(&clock, 45, 0), 1..2);
+        assert_eq!(monthly.steps_of_day(&clock, 31, 0), 1..2);
+        assert_eq!(monthly.steps_of_day(&clock, 31, -1), 0..1);
+        let hour = 3_600;
+        let (clock, hourly) = on(DataType::Timestamp(TimeUnit::Second, None), 5 * hour, Step::Units(hour));
+        assert_eq!(hourly.steps_of_day(&clock, 0, 0), 0..19);
+        assert_eq!(hourly.steps_of_day(&clock, 12 * hour, 1), 19..43);
+        let (clock, mornings) = on(DataType::Timestamp(TimeUnit::Second, None), 6 * hour, Step::Days(1));
+        assert_eq!(mornings.steps_of_day(&clock, 24 * hour, 0), 1..2);
+        let (clock, steps) = on(DataType::Int64, 10, Step::Units(5));
+        assert_eq!((steps.steps_of_day(&clock, 20, 0), steps.steps_of_day(&clock, 21, 0)), (2..3, 0..0));
+    }
 }

@@ -7,7 +7,7 @@ use super::demand::{Class, classify};
 use super::memory::{Choices, Memory};
 use super::model::{Buffers, Path, Spread, State};
 use super::portfolio::Member;
-use super::predictive::{Asked, Predictive, Shape, Support};
+use super::predictive::{Asked, Predictive, Seen, Shape, Support};
 use super::status::{Refusal, Status, panic_text};
 use super::{Choice, scale};
 use crate::error::Result;
@@ -75,7 +75,7 @@ pub(super) struct Forecaster {
     /// What is known of the current series.
     pub(super) memory: Memory,
     spread: Spread,
-    ratios: Vec<f64>,
+    ratios: Vec<Seen>,
     /// Start states of the model fitted last.
     start: State,
     buffers: Buffers,
@@ -226,8 +226,12 @@ impl Forecaster {
                 return Shape::NORMAL;
             }
             let expected = self.member.mean.iter().zip(&self.member.deviation);
-            let ratios = y[cut..].iter().zip(expected).map(|(v, (mean, deviation))| ((v - mean) / deviation).abs());
-            self.ratios.extend(ratios.filter(|r| r.is_finite()));
+            let place = |t: usize| (t as f64 + 0.5) / h as f64;
+            let seen = y[cut..].iter().zip(expected).enumerate().map(|(t, (v, (mean, deviation)))| Seen {
+                ratio: ((v - mean) / deviation).abs(),
+                place: place(t),
+            });
+            self.ratios.extend(seen.filter(|s| s.ratio.is_finite()));
         }
         Shape::conformal(&mut self.ratios, Shape::NORMAL, PRIOR_ERRORS)
     }
@@ -260,7 +264,8 @@ impl Forecaster {
 
     /// Mean of step `t`, cut at zero if negative values make no sense; bounds of levels and quantiles into `out`.
     pub(super) fn step(&mut self, t: usize, out: &mut Vec<f64>) -> f64 {
-        let (mean, deviation) = (self.path.mean[t], self.path.deviation[t]);
+        let place = (t as f64 + 0.5) / self.path.mean.len() as f64;
+        let (mean, deviation) = (self.path.mean[t], self.path.deviation[t] * self.memory.shape.slope(place));
         let asked = &self.terms.asked;
         if self.spread == Spread::Known {
             self.predictive.step(mean, deviation, self.memory.support, self.memory.shape, asked, out);

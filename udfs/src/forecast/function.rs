@@ -3,12 +3,15 @@
 //! In: column types and literal arguments. Out: the output columns and a worker, or an error that says what to write.
 
 use super::calendar::{Clock, Frequency};
-use super::worker::{Fill, Plan, Worker};
+use super::clean::{Duplicates, Fill};
+use super::rows::COUNTS;
+use super::series::{FUTURE, Layout, STATE};
+use super::worker::{Cleaning, Plan, Worker};
 use super::{Choice, intervals};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupFunction, GroupSchema, GroupWorker};
-use crate::signature::{Class, Column, Kind, Output, Param, Role, Signature};
+use crate::signature::{Class, Column, Kind, Output, Own, Param, Reach, Role, Signature, Table};
 use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 
@@ -44,7 +47,81 @@ pub(super) static SIGNATURE: Signature = Signature {
             class: Class::Number,
             many: false,
             required: true,
-            meaning: "what to forecast, in any unit; neither null nor NaN",
+            meaning: "what to forecast, in any unit; not NaN, and null only with fill => 'null'",
+        },
+        Column {
+            name: "version",
+            role: Role::Order,
+            class: Class::Time,
+            many: false,
+            required: false,
+            meaning: "tells rows of one time apart for duplicates => 'last', such as a load time: the largest wins",
+        },
+        Column {
+            name: "available",
+            role: Role::Value,
+            class: Class::Flag,
+            many: false,
+            required: false,
+            meaning: "whether the series could have a value: false or 0 (closed, stock-out) makes it a missing observation and no \
+                      zero; null counts as true",
+        },
+        Column {
+            name: "regressors",
+            role: Role::Value,
+            class: Class::Measure,
+            many: true,
+            required: false,
+            meaning: "columns known in the future too, such as [price, promo], whose effects are estimated: 0 and 1 an event, \
+                      all positive by its logarithm, else by its size; needs future",
+        },
+    ],
+    tables: &[
+        Table {
+            name: "future",
+            reach: Reach::Group(FUTURE),
+            shared: &["id", "time", "regressors"],
+            own: &[],
+            meaning: "the regressors at the times of the horizon; rows at other times change nothing",
+        },
+        Table {
+            name: "state",
+            reach: Reach::Group(STATE),
+            shared: &["id"],
+            own: &[Own {
+                names: &["state"],
+                class: Class::Bytes,
+                required: true,
+                meaning: "what an earlier forecast left of the series",
+            }],
+            meaning: "where each series was left, a row per id",
+        },
+        Table {
+            name: "holidays",
+            reach: Reach::Whole,
+            shared: &[],
+            own: &[
+                Own { names: &["ds", "date", "time"], class: Class::Time, required: true, meaning: "the day" },
+                Own {
+                    names: &["name", "holiday"],
+                    class: Class::Text,
+                    required: true,
+                    meaning: "days of one name share an effect",
+                },
+                Own {
+                    names: &["lower_window"],
+                    class: Class::Integer,
+                    required: false,
+                    meaning: "days before, such as -1",
+                },
+                Own {
+                    names: &["upper_window"],
+                    class: Class::Integer,
+                    required: false,
+                    meaning: "days after, such as 1",
+                },
+            ],
+            meaning: "days with an effect of their own, the same for all series, as Prophet takes them",
         },
     ],
     params: &[
@@ -80,10 +157,43 @@ pub(super) static SIGNATURE: Signature = Signature {
             meaning: "prediction intervals in percent, such as [80, 95]",
         },
         Param {
+            name: "quantiles",
+            kind: Kind::NumberList { above: 0.0, below: 1.0 },
+            default: Some("[]"),
+            meaning: "quantiles of the forecast distribution, such as [0.1, 0.5, 0.9]",
+        },
+        Param {
             name: "fill",
-            kind: Kind::Choice(|| vec!["error", "zero", "previous"]),
+            kind: Kind::Choice(|| vec!["error", "null", "zero", "previous"]),
             default: Some("\"error\""),
-            meaning: "a time of the calendar without a row: 'error' refuses the series, 'zero' and 'previous' put a value",
+            meaning: "a time of the calendar without a row: 'error' refuses the series, 'null' makes it a missing observation \
+                      that models step over (and a null value too), 'zero' and 'previous' put a value",
+        },
+        Param {
+            name: "duplicates",
+            kind: Kind::Choice(|| vec!["error", "sum", "last"]),
+            default: Some("\"error\""),
+            meaning: "several rows of one time: 'error' refuses the series, 'sum' adds the values (regressors: the largest), \
+                      'last' takes the row with the largest version",
+        },
+        Param {
+            name: "leading_zeros",
+            kind: Kind::Choice(|| vec!["keep", "drop"]),
+            default: Some("\"keep\""),
+            meaning: "zeros before the first other value: 'drop' lets the series begin with its first sale",
+        },
+        Param {
+            name: "spikes",
+            kind: Kind::Choice(|| vec!["keep", "cap"]),
+            default: Some("\"keep\""),
+            meaning: "'cap' cuts values beyond 5 scaled median absolute deviations from the median of their 13 neighbours in the \
+                      same phase of the season (Hampel filter)",
+        },
+        Param {
+            name: "non_negative",
+            kind: Kind::Boolean,
+            default: Some("null"),
+            meaning: "cuts forecast, bounds and quantiles at zero; left out, of series without negative values",
         },
         Param {
             name: "fallback",
@@ -103,10 +213,41 @@ pub(super) static SIGNATURE: Signature = Signature {
         Output { name: "yhat", kind: "double", meaning: "forecast mean, in the unit of value; null if refused" },
         Output { name: "yhat_lower_<level>", kind: "double", meaning: "lower bound; null if the spread is unknown" },
         Output { name: "yhat_upper_<level>", kind: "double", meaning: "upper bound; null if the spread is unknown" },
+        Output {
+            name: "yhat_q<percent>",
+            kind: "double",
+            meaning: "quantile, such as yhat_q10 or yhat_q2_5; null if the spread is unknown",
+        },
         Output { name: "model", kind: "string", meaning: "the model that forecast; null if refused" },
         Output { name: "cutoff", kind: "as the time", meaning: "last observed time of the series" },
         Output { name: "status", kind: "string", meaning: "whether the series has a forecast, and if not, why" },
         Output { name: "reason", kind: "string", meaning: "what, where and what to do; null if ok" },
+        Output { name: "n_observed", kind: "int", meaning: "times with a value of their own that the model was given" },
+        Output { name: "n_filled", kind: "int", meaning: "times without a row, or with a null, given what fill says" },
+        Output { name: "n_duplicates", kind: "int", meaning: "rows merged into another of their time" },
+        Output { name: "n_leading_zeros", kind: "int", meaning: "zeros dropped before the first other value" },
+        Output { name: "n_closed", kind: "int", meaning: "rows taken as missing because available was false" },
+        Output {
+            name: "n_spikes",
+            kind: "int",
+            meaning: "values capped; null with spikes => 'keep', which does not look",
+        },
+        Output {
+            name: "n_level_shifts",
+            kind: "int",
+            meaning: "level shifts seen, nothing done: means of two seasons (14 values) before and after that differ by more \
+                      than 6 standard deviations within them",
+        },
+        Output {
+            name: "level_shift",
+            kind: "as the time",
+            meaning: "when the last of them began, to the season; null if none",
+        },
+        Output {
+            name: "regressors_unused",
+            kind: "string",
+            meaning: "regressors and holidays without an effect, and why; null if all have one; only with regressors or holidays",
+        },
     ],
 };
 
@@ -117,31 +258,38 @@ impl GroupFunction for Forecast {
 
     fn bind(&self, input: &GroupSchema, args: &Args) -> Result<Arc<dyn BoundFunction>> {
         let fields = input.schema.fields();
-        if input.order != 1 || fields.len() != input.keys + 2 {
-            return Err(Error::Bug(format!("forecast takes keys, one time and one value: columns={}", fields.len())));
+        let first = input.keys + input.order;
+        let values = input.values.len().max(1);
+        if !(1..=2).contains(&input.order) || fields.len() != first + values {
+            return Err(Error::Bug(format!("forecast takes keys, times and values: columns={}", fields.len())));
         }
-        let value = fields[input.keys + 1].data_type();
+        let layout = Layout::of(input);
+        let value = fields[layout.value].data_type();
         if !value.is_numeric() {
             return Err(Error::Argument(format!(
                 "forecast: wrong column type: argument=value, type={value}, allowed=[{}]",
                 Class::Number.words()
             )));
         }
-        let clock = Clock::new(fields[input.keys].data_type())?;
+        let clock = Clock::new(fields[layout.time].data_type())?;
+        let season_length = size(args.integer("season_length")?)?;
+        let quantiles = args.numbers("quantiles")?;
         let plan = Plan {
             frequency: Frequency::parse(args.text("freq")?, &clock)?,
             clock,
-            keys: input.keys,
             horizon: size(args.integer("horizon")?)?,
-            terms: Arc::new(terms(args)?),
+            season_length,
+            ladder: ladder(args, season_length)?,
             levels: args.integers("level")?.into_iter().map(|level| (level, intervals::half_width(level))).collect(),
-            fill: match args.text("fill")? {
-                "zero" => Fill::Zero,
-                "previous" => Fill::Previous,
-                _ => Fill::Error,
-            },
+            quantiles: quantiles.into_iter().map(|q| (q, intervals::normal_quantile(q))).collect(),
+            cleaning: cleaning(args)?,
+            non_negative: args.boolean("non_negative")?,
+            regressors: layout.regressors.iter().map(|&at| fields[at].name().clone()).collect(),
+            holidays: input.sides.iter().any(|side| side == "holidays"),
+            layout,
         };
-        let bound = Bound { time: fields[input.keys].name().clone(), plan: Arc::new(plan) };
+        check_together(&plan)?;
+        let bound = Bound { time: fields[plan.layout.time].name().clone(), plan: Arc::new(plan) };
         let output = bound.output();
         let ids = fields.iter().take(input.keys);
         let mut names: Vec<_> = ids.map(|f| f.name()).chain(output.iter().map(Field::name)).collect();
@@ -156,29 +304,74 @@ impl GroupFunction for Forecast {
     }
 }
 
+pub(super) fn cleaning(args: &Args) -> Result<Cleaning> {
+    Ok(Cleaning {
+        fill: match args.text("fill")? {
+            "null" => Fill::Null,
+            "zero" => Fill::Zero,
+            "previous" => Fill::Previous,
+            _ => Fill::Error,
+        },
+        duplicates: match args.text("duplicates")? {
+            "sum" => Duplicates::Sum,
+            "last" => Duplicates::Last,
+            _ => Duplicates::Error,
+        },
+        drop_leading_zeros: args.text("leading_zeros")? == "drop",
+        cap_spikes: args.text("spikes")? == "cap",
+    })
+}
+
+/// Arguments that need one another. Errors: `Argument`.
+fn check_together(plan: &Plan) -> Result<()> {
+    let refuse = |what: &str| Err(Error::Argument(format!("forecast: {what}")));
+    let layout = &plan.layout;
+    if plan.cleaning.duplicates == Duplicates::Last && layout.version.is_none() {
+        return refuse("duplicates => 'last' needs `version => column`, which tells which row of a time is the last");
+    }
+    if !plan.regressors.is_empty() && layout.kind.is_none() {
+        return refuse("regressors need `future => TABLE(..)`, their values at the times of the horizon");
+    }
+    if plan.regressors.is_empty() && layout.kind.is_some() && layout.state.is_none() {
+        return refuse("future needs `regressors => [..]`, the columns whose effects are wanted");
+    }
+    Ok(())
+}
+
+/// The name of a quantile's column: its percent, with `_` for the point.
+fn quantile_name(quantile: f64) -> String {
+    // By digits, because 100 times a float is another float: 0.07 is 7 and not 7.000000000000001.
+    let text = format!("{quantile}");
+    let digits = text.split_once('.').map_or("", |(_, digits)| digits);
+    let (whole, rest) = digits.split_at(digits.len().min(2));
+    let whole = format!("{whole:0<2}");
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        some => some,
+    };
+    if rest.is_empty() { format!("yhat_q{whole}") } else { format!("yhat_q{whole}_{rest}") }
+}
+
 fn size(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|e| Error::Bug(format!("{e}: number={number}")))
 }
 
-fn terms(args: &Args) -> Result<super::forecaster::Terms> {
-    use super::forecaster::{Asking, Terms};
-    let season_length = size(args.integer("season_length")?)?;
-    let name = if args.is_null("model")? { "auto" } else { args.text("model")? };
-    let asking = if name == "auto" {
-        Asking::Auto
-    } else {
-        let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
-        let mut ladder = vec![Arc::new(first)];
-        while args.text("fallback")? == "yes"
-            && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
-        {
-            ladder.push(Arc::new(next));
-        }
-        Asking::Ladder(ladder)
+/// The model asked for, or the default for that season, and those below it. Errors: `Argument`.
+fn ladder(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
+    let asked = !args.is_null("model")?;
+    let name = match (asked, season_length) {
+        (true, _) => args.text("model")?,
+        (false, 1) => "ets_ann",
+        (false, _) => "ets_ana",
     };
-    let asked = super::predictive::Asked { levels: args.integers("level")?, quantiles: vec![] };
-    let horizon = size(args.integer("horizon")?)?;
-    Ok(Terms { asking, season_length, horizon, asked, non_negative: None })
+    let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
+    let mut ladder = vec![first];
+    while args.text("fallback")? == "yes"
+        && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
+    {
+        ladder.push(next);
+    }
+    Ok(ladder)
 }
 
 struct Bound {
@@ -198,10 +391,18 @@ impl BoundFunction for Bound {
             fields.push(Field::new(format!("yhat_lower_{level}"), DataType::Float64, true));
             fields.push(Field::new(format!("yhat_upper_{level}"), DataType::Float64, true));
         }
+        for (quantile, _) in &self.plan.quantiles {
+            fields.push(Field::new(quantile_name(*quantile), DataType::Float64, true));
+        }
         fields.push(Field::new("model", DataType::Utf8, true));
         fields.push(Field::new("cutoff", kind.clone(), true));
         fields.push(Field::new("status", DataType::Utf8, false));
         fields.push(Field::new("reason", DataType::Utf8, true));
+        fields.extend(COUNTS.map(|name| Field::new(name, DataType::Int32, true)));
+        fields.push(Field::new("level_shift", kind.clone(), true));
+        if self.plan.has_effects() {
+            fields.push(Field::new("regressors_unused", DataType::Utf8, true));
+        }
         fields
     }
 

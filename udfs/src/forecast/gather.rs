@@ -1,6 +1,6 @@
 //! The rows of one series, gathered for functions that look at it as a whole.
 //!
-//! In: record batches `[keys.., time, value, further numbers..]`, ascending by time. Out: times and values as vectors, how
+//! In: record batches `[keys.., time, value]`, ascending by time. Out: times and values as vectors, how
 //! many rows were null or not finite, or why the rows cannot be used at all.
 
 use super::calendar::Clock;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::functions::GroupContext;
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::DataType;
 
 /// Most steps of a series on its calendar: a gap that needs more is not laid out.
 pub(super) const STEPS_MAX: i64 = 10_000_000;
@@ -25,8 +25,6 @@ pub(super) struct Gathered {
     pub(super) times: Vec<i64>,
     /// NaN where the value is null or not finite.
     pub(super) values: Vec<f64>,
-    /// A further number of each row, NaN where null; empty if the call names none.
-    pub(super) further: Vec<f64>,
     /// Rows, held or not.
     pub(super) rows: u64,
     /// Rows whose value is null, and the time of the first.
@@ -46,7 +44,6 @@ impl Gathered {
             keys,
             times: Vec::new(),
             values: Vec::new(),
-            further: Vec::new(),
             rows: 0,
             nulls: (0, None),
             not_finite: (0, None),
@@ -81,10 +78,6 @@ impl Gathered {
         self.times.extend_from_slice(times.values());
         let values = cast(rows.column(self.keys + 1), &DataType::Float64)?;
         self.append(values.as_primitive(), times.values());
-        if rows.num_columns() > self.keys + 2 {
-            let further = cast(rows.column(self.keys + 2), &DataType::Float64)?;
-            self.further.extend(further.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)));
-        }
         Ok(())
     }
 
@@ -158,14 +151,13 @@ impl Gathered {
     }
 
     fn let_go(&mut self) {
-        (self.times, self.values, self.further) = (Vec::new(), Vec::new(), Vec::new());
+        (self.times, self.values) = (Vec::new(), Vec::new());
     }
 
     /// Ends the series; buffers of a usual size stay.
     pub(super) fn clear(&mut self) {
         self.times.clear();
         self.values.clear();
-        self.further.clear();
         if self.memory_bytes() > KEPT_BYTES {
             self.let_go();
         }
@@ -175,7 +167,7 @@ impl Gathered {
 
     /// Bytes held.
     pub(super) fn memory_bytes(&self) -> usize {
-        8 * (self.times.capacity() + self.values.capacity() + self.further.capacity())
+        8 * (self.times.capacity() + self.values.capacity())
     }
 }
 

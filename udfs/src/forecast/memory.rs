@@ -45,7 +45,7 @@ impl Memory {
         out.extend(self.last_time.to_le_bytes());
         whole(out, self.since_fit);
         let [narrow, wide] = self.shape.reach;
-        for v in [narrow, wide, self.shape.variance, self.tracking.0, self.tracking.1, self.portfolio.scale] {
+        for v in [narrow, wide, self.shape.variance, self.shape.tilt, self.tracking.0, self.tracking.1, self.portfolio.scale] {
             out.extend(v.to_le_bytes());
         }
         whole(out, self.portfolio.members.len() as u64);
@@ -147,7 +147,7 @@ impl<'a> Bytes<'a> {
         let (class, support) = (self.byte()?, self.byte()?);
         let last_time = i64::from_le_bytes(self.eight()?);
         let since_fit = self.whole()?;
-        let shape = Shape { reach: [self.number()?, self.number()?], variance: self.number()? };
+        let shape = Shape { reach: [self.number()?, self.number()?], variance: self.number()?, tilt: self.number()? };
         let (tracking, scale) = ((self.number()?, self.number()?), self.number()?);
         let mut members = vec![];
         for _ in 0..self.whole()? {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// | `season_length` | none | at least 2 | observations per season, and the season of simpler models |
 /// | `seasons` | `[season_length]` | 2 to 10000, ascending | lengths of all seasons, such as `[24, 168]` |
 /// | `remainder` | `ets_ann` | a model without season, with its parameters | model of the adjusted series |
-/// | `robust` | `no` | `yes`, `no` | whether values far off the fit lose weight in the decomposition, at eight times the cost |
+/// | `robust` | `no` | `yes`, `no` | whether values far off the fit lose weight in the decomposition, at some twenty times the cost |
 ///
 /// In: `y`, n >= 2 m + 4 values, m the longest season, or as many as `remainder` needs. Windows, degrees and iterations are
 /// R's `forecast::mstl`: seasonal windows 11, 15, 19, .., local means for the seasons and lines for the trend. Missing

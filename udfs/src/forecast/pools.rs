@@ -25,23 +25,23 @@ pub(super) enum Family {
 
 impl Family {
     /// Errors of such a pool on the shared sets, pooled, in units of those that its models expect: what a series with few
-    /// errors of its own is taken to have.
-    pub(super) fn shape(self, season_length: usize, observed: usize) -> Shape {
-        match self {
-            Self::Whole if season_length == 1 => {
-                // The fewer observations, the more their errors flatter the model.
-                let short = (30.0 / observed as f64).min(1.0);
-                Shape { reach: [1.28 * (1.0 + 0.45 * short), 1.96 * (1.0 + 1.3 * short)], variance: 1.0 + 0.5 * short }
-            }
-            Self::Whole => Shape { reach: [1.3, 2.2], variance: 1.1 },
-            Self::Level => Shape { reach: [1.3, 2.2], variance: 1.03 },
-        }
+    /// errors of its own is taken to have. `growth`: of the expected deviation from the first step to the last.
+    pub(super) fn shape(self, season_length: usize, observed: usize, growth: f64) -> Shape {
+        // The fewer observations, the more their errors flatter the model; and what changes fast changes its ways, too.
+        let short = (30.0 / observed.max(1) as f64).min(1.0);
+        let moving = (growth - 1.0).clamp(0.0, 1.0);
+        let (narrow, wide) = match self {
+            Self::Whole if season_length == 1 => (0.88 + 0.85 * short, 1.0 + 2.0 * short),
+            Self::Whole => (0.75 + 0.6 * moving, 1.05 + 0.65 * moving),
+            Self::Level => return Shape { reach: [1.3, 2.2], variance: 1.04, tilt: 1.0 },
+        };
+        Shape { reach: [1.28 * narrow, 1.96 * wide], variance: narrow * narrow, tilt: 1.0 }
     }
 
     /// Errors of its own that weigh as much as the pooled ones.
     pub(super) fn prior(self) -> f64 {
         match self {
-            Self::Whole => 15.0,
+            Self::Whole => 20.0,
             Self::Level => 84.0,
         }
     }

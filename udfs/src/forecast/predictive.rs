@@ -38,7 +38,19 @@ pub(super) struct Shape {
     pub(super) reach: [f64; 2],
     /// Ratio of the variance of the errors to the expected one, for the distribution of a count.
     pub(super) variance: f64,
+    /// Size of the errors in the second half of the horizon to that in the first, where 1 is as expected.
+    pub(super) tilt: f64,
 }
+
+/// An error that was seen: its size in expected deviations, and where in the horizon, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    pub(super) ratio: f64,
+    pub(super) place: f64,
+}
+
+/// Errors as expected beside those seen, for the tilt.
+const TILT_PRIOR: f64 = 20.0;
 
 /// Levels at which the reach of a shape is known.
 const KNOWN: [f64; 2] = [0.8, 0.95];
@@ -54,28 +66,37 @@ impl Default for Shape {
 
 impl Shape {
     /// Normal errors of the expected size.
-    pub(super) const NORMAL: Self = Self { reach: NORMAL, variance: 1.0 };
+    pub(super) const NORMAL: Self = Self { reach: NORMAL, variance: 1.0, tilt: 1.0 };
 
     /// Split conformal: the quantiles of errors that were seen, in units of the expected ones, drawn towards `expected` as
-    /// if so many `prior` errors had been of that shape. `ratios`: |error| / expected deviation, in any order; is sorted.
+    /// if so many `prior` errors had been of that shape. `seen` comes in any order and is sorted.
     ///
     /// Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), Distribution-free predictive inference for regression.
-    pub(super) fn conformal(ratios: &mut [f64], expected: Self, prior: f64) -> Self {
-        let n = ratios.len() as f64;
-        if ratios.is_empty() {
+    pub(super) fn conformal(seen: &mut [Seen], expected: Self, prior: f64) -> Self {
+        let n = seen.len() as f64;
+        if seen.is_empty() {
             return expected;
         }
-        ratios.sort_unstable_by(f64::total_cmp);
+        let mut shape = Self { tilt: tilt(seen), ..expected };
+        seen.iter_mut().for_each(|s| s.ratio /= shape.slope(s.place));
+        seen.sort_unstable_by(|a, b| a.ratio.total_cmp(&b.ratio));
+        let ratios = |at: usize| seen[at.min(seen.len() - 1)].ratio;
         let own = |level: f64| {
-            // The smallest ratio that a share of `level` of the errors and the next one do not exceed.
-            let rank = libm::ceil((n + 1.0) * level) as usize;
-            ratios[rank.clamp(1, ratios.len()) - 1]
+            let position = (n - 1.0) * level;
+            let (below, share) = (position as usize, position.fract());
+            ratios(below) + share * (ratios(below + 1) - ratios(below))
         };
         let mix = |own: f64, expected: f64| (n * own + prior * expected) / (n + prior);
         let narrow = mix(own(KNOWN[0]), expected.reach[0]);
         let wide = mix(own(KNOWN[1]), expected.reach[1]).max(narrow);
-        let squares = ratios.iter().map(|r| r * r).sum::<f64>() / n;
-        Self { reach: [narrow, wide], variance: mix(squares, expected.variance) }
+        let squares = seen.iter().map(|s| s.ratio * s.ratio).sum::<f64>() / n;
+        (shape.reach, shape.variance) = ([narrow, wide], mix(squares, expected.variance));
+        shape
+    }
+
+    /// How the expected deviation bends at a place of the horizon: a line of mean 1 whose halves have the ratio `tilt`.
+    pub(super) fn slope(&self, place: f64) -> f64 {
+        (3.0 - self.tilt + 4.0 * (self.tilt - 1.0) * place) / (1.0 + self.tilt)
     }
 
     /// Expected deviations from the mean at probability `p`: the normal quantile, bent so that it meets the known levels.
@@ -92,6 +113,20 @@ impl Shape {
         };
         bent.copysign(z)
     }
+}
+
+fn tilt(seen: &[Seen]) -> f64 {
+    let (mut sums, mut counts) = ([TILT_PRIOR / 2.0; 2], [TILT_PRIOR / 2.0; 2]);
+    let all = seen.iter().map(|s| s.ratio).sum::<f64>() / seen.len() as f64;
+    if all <= 0.0 {
+        return 1.0;
+    }
+    for s in seen {
+        let half = usize::from(s.place > 0.5);
+        sums[half] += s.ratio / all;
+        counts[half] += 1.0;
+    }
+    (sums[1] / counts[1] * counts[0] / sums[0]).clamp(0.5, 2.0)
 }
 
 /// Quantiles of one step after the other; keeps its buffers.
@@ -210,10 +245,10 @@ mod tests {
 
     #[test]
     fn conformal_reaches_are_quantiles_of_the_errors_drawn_to_the_expected_ones() {
-        let mut ratios: Vec<f64> = (1..=99).rev().map(f64::from).collect();
+        let mut ratios: Vec<Seen> = (0..=100).rev().map(|k| Seen { ratio: f64::from(k), place: f64::from(k % 2) }).collect();
         let own = Shape::conformal(&mut ratios, Shape::NORMAL, 0.0);
         assert_eq!(own.reach, [80.0, 95.0]);
-        let half = Shape::conformal(&mut ratios, Shape::NORMAL, 99.0);
+        let half = Shape::conformal(&mut ratios, Shape::NORMAL, 101.0);
         assert!((half.reach[0] - (80.0 + NORMAL[0]) / 2.0).abs() < 1e-12);
         assert_eq!(Shape::conformal(&mut [], own, 10.0), own);
         assert!((own.quantile(0.9) - 80.0).abs() < 1e-9 && (own.quantile(0.025) + 95.0).abs() < 1e-9);
@@ -239,7 +274,7 @@ mod tests {
         ) {
             let support = [Support::Real, Support::NonNegative, Support::Count][kind as usize];
             let mut out = vec![];
-            for shape in [Shape::NORMAL, Shape { reach: [0.5, 4.0], variance: 2.5 }] {
+            for shape in [Shape::NORMAL, Shape { reach: [0.5, 4.0], variance: 2.5, tilt: 1.0 }] {
                 Predictive::default().step(mean, deviation, support, shape, &asked(), &mut out);
                 prop_assert!(out.iter().all(|v| v.is_finite()));
                 prop_assert!(out[4] <= out[2] && out[2] <= out[0] && out[0] <= out[1] && out[1] <= out[3] && out[3] <= out[5], "{:?}", out);

@@ -73,6 +73,7 @@ static SIGNATURE: Signature = Signature {
             "what is observed, in any unit; null, NaN and infinity are counted",
         ),
     ],
+    tables: &[],
     params: PARAMS,
     output: &OUTPUT,
 };

@@ -3,6 +3,7 @@
 //! In: forecasts and refusals. Out: arrow arrays in the order of the function's output columns.
 
 use super::calendar::Clock;
+use super::clean::Counts;
 use super::status::Status;
 use crate::error::Result;
 use arrow::array::{Array, ArrayRef, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
@@ -19,27 +20,53 @@ pub(super) struct Rows {
     cutoff: Int64Builder,
     status: StringBuilder,
     reason: StringBuilder,
+    counts: [Int32Builder; COUNTS.len()],
+    shift: Int64Builder,
+    /// There only where columns known in the future are.
+    unused: Option<StringBuilder>,
     rows: usize,
 }
 
+/// The count columns, in the order of [`counted`].
+pub(super) const COUNTS: [&str; 7] =
+    ["n_observed", "n_filled", "n_duplicates", "n_leading_zeros", "n_closed", "n_spikes", "n_level_shifts"];
+
+fn counted(counts: &Counts) -> [Option<usize>; COUNTS.len()] {
+    [
+        Some(counts.observed),
+        Some(counts.filled),
+        Some(counts.duplicates),
+        Some(counts.leading_zeros),
+        Some(counts.closed),
+        counts.spikes,
+        Some(counts.level_shifts),
+    ]
+}
+
 /// What all rows of one series share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Verdict<'a> {
-    pub(super) model: Option<&'a str>,
+    pub(super) model: Option<&'static str>,
     pub(super) cutoff: Option<i64>,
     pub(super) status: Status,
     pub(super) reason: Option<&'a str>,
+    /// What cleaning did; `None` for a series without forecast.
+    pub(super) counts: Option<&'a Counts>,
+    /// When the last level shift began.
+    pub(super) shift: Option<i64>,
+    /// Columns known in the future that could not be used.
+    pub(super) unused: Option<&'a str>,
 }
 
 impl Rows {
-    /// Builders for so many levels.
-    pub(super) fn new(levels: usize) -> Self {
-        let mut rows = Self::default();
-        rows.bounds.resize_with(2 * levels, Float64Builder::new);
+    /// Builders for so many bounds and quantiles, and for what says which columns known in the future were not used.
+    pub(super) fn new(bounds: usize, effects: bool) -> Self {
+        let mut rows = Self { unused: effects.then(StringBuilder::new), ..Self::default() };
+        rows.bounds.resize_with(bounds, Float64Builder::new);
         rows
     }
 
-    /// One row of a forecast; `bounds` are lower and upper of each level.
+    /// One row of a forecast; `bounds` are lower and upper of each level, then the quantiles.
     pub(super) fn forecast(
         &mut self,
         time: i64,
@@ -71,6 +98,15 @@ impl Rows {
         self.cutoff.append_option(verdict.cutoff);
         self.status.append_value(verdict.status.name());
         self.reason.append_option(verdict.reason);
+        let counts = verdict.counts.map(counted);
+        for (at, builder) in self.counts.iter_mut().enumerate() {
+            let count = counts.and_then(|c| c[at]);
+            builder.append_option(count.map(|n| i32::try_from(n).unwrap_or(i32::MAX)));
+        }
+        self.shift.append_option(verdict.shift);
+        if let Some(unused) = &mut self.unused {
+            unused.append_option(verdict.unused);
+        }
         self.rows += 1;
     }
 
@@ -84,15 +120,20 @@ impl Rows {
         columns.push(clock.column(self.cutoff.finish())?);
         columns.push(Arc::new(self.status.finish()));
         columns.push(Arc::new(self.reason.finish()));
+        columns.extend(self.counts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.push(clock.column(self.shift.finish())?);
+        columns.extend(self.unused.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
         Ok(columns)
     }
 
     /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
     pub(super) fn memory_bytes(&self) -> usize {
+        let unused = self.unused.as_ref().map_or(0, |b| b.values_slice().len());
         let texts =
             self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
-        let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 3 * 4 + 2;
+        let texts = texts + unused;
+        let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 4 * 4 + 4 * COUNTS.len() + 8 + 2;
         2 * (self.rows * row + texts)
     }
 }

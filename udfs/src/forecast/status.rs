@@ -3,9 +3,10 @@
 //! In: what a check or a model found. Out: a stable name for programs and a sentence for people.
 
 /// The value of the `status` column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Status {
     /// Forecast by the model asked for.
+    #[default]
     Ok,
     /// Forecast by a simpler model, because the series is too short for the one asked for.
     Fallback,
@@ -17,6 +18,8 @@ pub enum Status {
     NullTime,
     /// A value is null.
     NullValue,
+    /// No value is left to learn from.
+    NoObservation,
     /// A value is NaN or infinite.
     NotFinite,
     /// A time occurs twice.
@@ -52,6 +55,7 @@ impl Status {
         Self::NullId,
         Self::NullTime,
         Self::NullValue,
+        Self::NoObservation,
         Self::NotFinite,
         Self::DuplicateTime,
         Self::Gap,
@@ -92,9 +96,12 @@ impl Status {
             }
             Self::NullId => ("null_id", "the id, or a part of it, is null"),
             Self::NullTime => ("null_time", "a time is null"),
-            Self::NullValue => ("null_value", "a value is null"),
+            Self::NullValue => ("null_value", "a value is null, and fill is not 'null'"),
+            Self::NoObservation => {
+                ("no_observation", "no value is left: all are missing, or the id has rows in a side table only")
+            }
             Self::NotFinite => ("not_finite", "a value is NaN or infinite"),
-            Self::DuplicateTime => ("duplicate_time", "a time occurs twice"),
+            Self::DuplicateTime => ("duplicate_time", "a time occurs twice, and duplicates is 'error'"),
             Self::Gap => ("gap", "a time of the calendar is missing, and fill is 'error'"),
             Self::MixedFrequency => ("mixed_frequency", "a time does not lie on the calendar of the others"),
             Self::NoFrequency => ("no_frequency", "one observation tells no frequency, and freq is 'auto'"),

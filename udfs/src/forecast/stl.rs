@@ -2,8 +2,8 @@
 //!
 //! In: a series with or without gaps. Out: the seasonal components and the trend, defined at every step.
 //!
-//! Missing values have weight zero in every local regression. Where no value within the window has a weight, the window
-//! grows to the whole series. Sums run in the order of time and no function of the host is called, so the same series gives
+//! Missing values have weight zero in every local regression. Where no value within the window has a weight, a straight line
+//! joins the fitted values on either side. Sums run in the order of time and no function of the host is called, so the same series gives
 //! the same bits on every host.
 
 use super::Buffers;
@@ -23,7 +23,8 @@ impl Loess {
         Self { window, degree, jump: window.div_ceil(10) }
     }
 
-    /// Smooths `y` into `out`, both of one length. `weights`: one for each value, or empty if all count alike.
+    /// Smooths `y` into `out`, both of one length; zero if no value has a weight. `weights`: one for each value, or empty if
+    /// all count alike.
     fn smooth(&self, y: &[f64], weights: &[f64], out: &mut [f64], scratch: &mut Vec<f64>) {
         let n = y.len();
         if n < 2 {
@@ -41,7 +42,7 @@ impl Loess {
                 // The middle of a full window: the slope has no part in it.
                 y[range].iter().zip(&scratch[..even]).fold(0.0, |sum, (y, w)| sum + y * w)
             } else {
-                self.at(y, weights, at as f64, range, scratch, even)
+                self.at(y, weights, at as f64, range, scratch, even).unwrap_or(f64::NAN)
             };
             if at >= jump {
                 straight(out, at - jump, at);
@@ -49,10 +50,13 @@ impl Loess {
             let next = at + jump;
             if next >= n && at < n - 1 {
                 let range = n.saturating_sub(self.window)..n;
-                out[n - 1] = self.at(y, weights, (n - 1) as f64, range, scratch, even);
+                out[n - 1] = self.at(y, weights, (n - 1) as f64, range, scratch, even).unwrap_or(f64::NAN);
                 straight(out, at, n - 1);
             }
             at = next;
+        }
+        if !weights.is_empty() {
+            bridge(out);
         }
     }
 
@@ -66,10 +70,8 @@ impl Loess {
         if self.window % 2 == 1 && sum > 0.0 { self.window } else { 0 }
     }
 
-    /// The local regression at `x`, in steps from the first value, over the values in `range`.
-    ///
-    /// `scratch` keeps its first `kept` entries. Without any weight in the range it takes the whole series; zero if there
-    /// is none there either.
+    /// The local regression at `x`, in steps from the first value, over the values in `range`; `None` if none has a weight.
+    /// `scratch` keeps its first `kept` entries.
     fn at(
         &self,
         y: &[f64],
@@ -78,27 +80,10 @@ impl Loess {
         range: std::ops::Range<usize>,
         scratch: &mut Vec<f64>,
         kept: usize,
-    ) -> f64 {
-        let reach = (x - range.start as f64).max((range.end - 1) as f64 - x);
-        let more = self.window.saturating_sub(y.len()) / 2;
-        self.weighted(y, weights, x, range, reach + more as f64, scratch, kept).unwrap_or_else(|| {
-            let reach = 1.0 + x.max((y.len() - 1) as f64 - x);
-            self.weighted(y, weights, x, 0..y.len(), reach, scratch, kept).unwrap_or(0.0)
-        })
-    }
-
-    /// The local regression with weights that fall to zero at `reach`; `None` if no value has a weight.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one formula; a struct for them would say less")]
-    fn weighted(
-        &self,
-        y: &[f64],
-        weights: &[f64],
-        x: f64,
-        range: std::ops::Range<usize>,
-        reach: f64,
-        scratch: &mut Vec<f64>,
-        kept: usize,
     ) -> Option<f64> {
+        // The distance at which weights fall to zero; a window longer than the series reaches beyond it.
+        let more = (self.window.saturating_sub(y.len()) / 2) as f64;
+        let reach = (x - range.start as f64).max((range.end - 1) as f64 - x) + more;
         let place = |j: usize| (range.start + j) as f64;
         scratch.truncate(kept);
         scratch.extend((0..range.len()).map(|j| tricube((place(j) - x).abs(), reach)));
@@ -140,6 +125,24 @@ fn tricube(distance: f64, reach: f64) -> f64 {
     let share = distance / reach;
     let rest = 1.0 - share * share * share;
     rest * rest * rest
+}
+
+/// Puts straight lines where entries are NaN, and the nearest entry beyond both ends.
+fn bridge(out: &mut [f64]) {
+    let Some(first) = out.iter().position(|v| !v.is_nan()) else { return out.fill(0.0) };
+    let start = out[first];
+    out[..first].fill(start);
+    let mut last = first;
+    for t in first + 1..out.len() {
+        if !out[t].is_nan() {
+            if t > last + 1 {
+                straight(out, last, t);
+            }
+            last = t;
+        }
+    }
+    let end = out[last];
+    out[last..].fill(end);
 }
 
 /// A straight line between two entries.
@@ -238,8 +241,9 @@ impl Stl {
             smooth.resize(k, 0.0);
             self.seasonal.smooth(&values, &own, &mut smooth, scratch);
             let window = self.seasonal.window.min(k);
-            out[phase] = self.seasonal.at(&values, &own, -1.0, 0..window, scratch, 0);
-            out[phase + (k + 1) * p] = self.seasonal.at(&values, &own, k as f64, k - window..k, scratch, 0);
+            out[phase] = self.seasonal.at(&values, &own, -1.0, 0..window, scratch, 0).unwrap_or(smooth[0]);
+            let beyond = self.seasonal.at(&values, &own, k as f64, k - window..k, scratch, 0);
+            out[phase + (k + 1) * p] = beyond.unwrap_or(smooth[k - 1]);
             out[phase + p..].iter_mut().step_by(p).zip(&smooth).for_each(|(to, from)| *to = *from);
         }
         for vector in [values, own, smooth] {

@@ -464,6 +464,19 @@ proptest! {
     }
 
     #[test]
+    fn a_series_with_gaps_is_forecast(
+        mut y in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(0.0), 0.0..1e3], 40..120),
+        least in 20usize..40,
+    ) {
+        y[0] = 3.0;
+        y[40 - least..40].iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = 1.0);
+        for m in MODELS {
+            let (_, found) = path(*m, &y, season(*m), 9).unwrap();
+            prop_assert!(found.mean.iter().chain(&found.deviation).all(|v| v.is_finite()), "{} {:?}", m.name(), found);
+        }
+    }
+
+    #[test]
     fn scaling_by_a_power_of_two_scales_the_forecast_bit_for_bit(
         y in prop::collection::vec(-1e6..1e6, 20..80),
         power in -40i32..40,

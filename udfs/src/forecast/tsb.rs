@@ -192,10 +192,6 @@ fn fit(y: &[f64]) -> (f64, f64) {
 }
 
 /// Sums of squared one-step errors after the first demand, for eight pairs of alphas at a time.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "one lane index through several arrays reads as what it becomes: vectors"
-)]
 fn score(
     y: &[f64],
     first: f64,

@@ -16,7 +16,7 @@ fn forecast(schema: &SchemaRef) -> Arc<dyn BoundFunction> {
     let function = Functions::default().get("forecast").unwrap();
     let given = [("horizon".to_string(), 3.into())].into_iter().collect();
     let args = Args::check(function.signature(), given).unwrap();
-    function.bind(&GroupSchema { schema: Arc::clone(schema), keys: 1, order: 1 }, &args).unwrap()
+    function.bind(&GroupSchema::new(Arc::clone(schema), 1, 1), &args).unwrap()
 }
 
 /// Rows of series of so many observations, in batches, ordered.

@@ -2,6 +2,7 @@
 
 use super::super::Choice;
 use super::*;
+use proptest::prelude::*;
 
 /// Forecasts of statsforecast, and the smoothing parameters that its golden section finds.
 struct Golden {
@@ -232,3 +233,42 @@ const GOLDEN: &[Golden] = &[
         alphas: &[0.1177170847974954],
     },
 ];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Demand that is never negative is never forecast as negative, nor above the largest one where sizes are averaged over
+    /// periods; and the state does not depend on the pieces that it was moved in.
+    #[test]
+    fn forecasts_stay_within_the_demand_and_states_move_in_any_pieces(
+        mut y in prop::collection::vec(prop_oneof![2 => Just(0.0), 1 => Just(f64::NAN), 1 => 0.0..1e3], 1..90),
+        pieces in prop::collection::vec(1usize..20, 1..20),
+    ) {
+        y[0] = 0.0;
+        let largest = y.iter().copied().fold(0.0, f64::max);
+        for name in NAMES {
+            let kernel = Choice::parse(name, 1).unwrap().kernel;
+            let (mut at_once, mut state) = (State::default(), State::default());
+            kernel.estimate(&y, &mut Buffers::default(), &mut at_once).unwrap();
+            kernel.estimate(&y, &mut Buffers::default(), &mut state).unwrap();
+            kernel.update(&y, &mut at_once);
+            let mut rest = &y[..];
+            for piece in pieces.iter().cycle() {
+                let (now, later) = rest.split_at((*piece).min(rest.len()));
+                kernel.update(now, &mut state);
+                rest = later;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            let bits = |s: &State| s.states.iter().chain([&s.sse]).map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&at_once), bits(&state), "{}", name);
+            prop_assert_eq!((at_once.steps, at_once.errors), (state.steps, state.errors), "{}", name);
+            let mut path = Path::default();
+            path.reset(3);
+            kernel.forecast(&state, &mut path);
+            let reaches = largest * (1.0 + 1e-12);
+            prop_assert!(path.mean.iter().all(|v| (0.0..=reaches).contains(v)), "{} {:?} of {}", name, path, largest);
+        }
+    }
+}

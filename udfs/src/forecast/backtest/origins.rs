@@ -2,6 +2,7 @@
 
 use super::events::{Events, Wanted};
 use super::metrics::{Scale, Sums};
+use crate::forecast::clean;
 use crate::forecast::forecaster::{Forecaster, Terms};
 use crate::forecast::status::{Refusal, Status};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ pub(super) struct Rolling {
     pub(super) scale_length: usize,
     /// Percent.
     pub(super) levels: Vec<i64>,
+    /// Whether spikes are capped in what a fit sees; errors are counted against the values as they are.
+    pub(super) cap_spikes: bool,
+    pub(super) season_length: usize,
     pub(super) events: Wanted,
 }
 
@@ -83,6 +87,19 @@ pub(super) struct Bench {
     naive_means: Vec<f64>,
     means: Vec<f64>,
     bounds: Vec<f64>,
+    capped: Vec<f64>,
+    scratch: Vec<f64>,
+}
+
+/// What a fit sees: the values before its cutoff, spikes capped if that is asked for.
+fn seen<'a>(before: &'a [f64], rolling: &Rolling, capped: &'a mut Vec<f64>, scratch: &mut Vec<f64>) -> &'a [f64] {
+    if !rolling.cap_spikes {
+        return before;
+    }
+    capped.clear();
+    capped.extend_from_slice(before);
+    clean::cap_spikes(capped, rolling.season_length, scratch);
+    capped
 }
 
 impl Bench {
@@ -93,26 +110,29 @@ impl Bench {
             naive_means: Vec::new(),
             means: Vec::new(),
             bounds: Vec::new(),
+            capped: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
     /// Bytes held.
     pub(super) fn memory_bytes(&self) -> usize {
-        let words = self.naive_means.capacity() + self.means.capacity();
+        let words = self.naive_means.capacity() + self.means.capacity() + self.capped.capacity() + self.scratch.capacity();
         8 * words + self.models.iter().chain([&self.naive]).map(Forecaster::memory_bytes).sum::<usize>()
     }
 
     /// Frees what a long series has left.
     pub(super) fn let_go(&mut self) {
         self.models.iter_mut().chain([&mut self.naive]).for_each(Forecaster::let_go);
-        self.naive_means = Vec::new();
+        (self.naive_means, self.capped, self.scratch) = (Vec::new(), Vec::new(), Vec::new());
     }
 
     /// Forecasts seasonal naive at every origin, for [`Bench::score`] to compare with; NaN where it cannot.
     pub(super) fn compare_with(&mut self, y: &[f64], rolling: &Rolling) {
         self.naive_means.clear();
         for cutoff in rolling.cutoffs(y.len()) {
-            let done = self.naive.fit(&y[..cutoff]).is_ok();
+            let before = seen(&y[..cutoff], rolling, &mut self.capped, &mut self.scratch);
+            let done = self.naive.fit(before).is_ok();
             for t in 0..rolling.horizon {
                 self.naive_means.push(if done { self.naive.step(t, &mut self.bounds) } else { f64::NAN });
             }
@@ -133,7 +153,7 @@ impl Bench {
             return Err(Refusal::new(Status::TooShort, "no value is observed before the first cutoff"));
         }
         let forecaster = &mut self.models[model];
-        let fitted = forecaster.fit(before)?;
+        let fitted = forecaster.fit(seen(before, rolling, &mut self.capped, &mut self.scratch))?;
         let scale = Scale::of(before, rolling.scale_length);
         let fell = fitted.reason.filter(|_| fitted.status == Status::Fallback);
         let mut score = Score { origins: 1, chosen: Some(fitted.model), fell, ..Score::default() };
@@ -176,6 +196,8 @@ mod tests {
             step,
             scale_length: 1,
             levels: vec![],
+            cap_spikes: false,
+            season_length: 1,
             events: wanted,
         };
         let of = |r: Rolling, n| r.cutoffs(n).collect::<Vec<_>>();

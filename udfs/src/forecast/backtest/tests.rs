@@ -263,6 +263,8 @@ fn missing_values_are_stepped_over_in_fits_scales_and_errors() {
         step: 5,
         scale_length: 1,
         levels: vec![80],
+        cap_spikes: false,
+        season_length: 1,
         events: Wanted { probability: 0.5, band: 0.1, base: 7 },
     };
     let asked = Asked { levels: vec![80], quantiles: vec![] };
@@ -309,7 +311,7 @@ proptest! {
         let given = json!({"horizon": 3, "season_length": 4, "freq": "D", "models": "ets_ana, naive", "level": [80]});
         let alone = test(&y, given.clone());
         let batches = [other, y.clone()].map(|v| rows(Some("a"), &v.into_iter().map(Some).collect::<Vec<_>>()));
-        let schema = GroupSchema { schema: batches[0].schema(), keys: 1, order: 1 };
+        let schema = GroupSchema::new(batches[0].schema(), 1, 1);
         let Value::Object(given) = given else { return Ok(()) };
         let bound = Backtest.bind(&schema, &Args::check(&SIGNATURE, given).unwrap()).unwrap();
         let mut worker = bound.worker();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::functions::{FUNCTIONS, Unlimited};
+use crate::signature::KIND;
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
@@ -28,7 +29,47 @@ fn batch(id: Option<&str>, time: ArrayRef, value: Vec<Option<f64>>) -> RecordBat
 }
 
 fn bind(schema: Arc<Schema>, given: Value) -> Result<Arc<dyn BoundFunction>> {
-    Forecast.bind(&GroupSchema { schema, keys: 1, order: 1 }, &args(given)?)
+    Forecast.bind(&GroupSchema::new(schema, 1, 1), &args(given)?)
+}
+
+/// A call with side tables: the argument of each value column, and the tables that are read whole.
+fn bind_call(schema: Arc<Schema>, values: &[&str], sides: &[&str], given: Value) -> Result<Arc<dyn BoundFunction>> {
+    let names = |of: &[&str]| of.iter().map(ToString::to_string).collect();
+    let input = GroupSchema { values: names(values), sides: names(sides), ..GroupSchema::new(schema, 1, 1) };
+    Forecast.bind(&input, &args(given)?)
+}
+
+/// `sku, ds, qty, promo, lc_kind`.
+fn known_schema() -> Arc<Schema> {
+    let kinds = [DataType::Utf8, DataType::Date32, DataType::Float64, DataType::Float64, DataType::Int8];
+    let names = ["sku", "ds", "qty", "promo", KIND];
+    let fields = names.into_iter().zip(kinds).map(|(name, kind)| Field::new(name, kind, true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// One row per `(day, value, promo, kind)`, ordered as the engine does.
+fn known(rows: &[(i32, Option<f64>, Option<f64>, i8)]) -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["a"; rows.len()])),
+        Arc::new(Date32Array::from_iter_values(rows.iter().map(|r| 20_000 + r.0))),
+        Arc::new(Float64Array::from_iter(rows.iter().map(|r| r.1))),
+        Arc::new(Float64Array::from_iter(rows.iter().map(|r| r.2))),
+        Arc::new(Int8Array::from_iter_values(rows.iter().map(|r| r.3))),
+    ];
+    RecordBatch::try_new(known_schema(), columns).unwrap()
+}
+
+fn run_bound(bound: &dyn BoundFunction, sides: &[(&str, RecordBatch)], rows: &RecordBatch) -> Series {
+    let mut worker = bound.worker();
+    for (name, side) in sides {
+        worker.side(name, side).unwrap();
+    }
+    for row in 0..rows.num_rows() {
+        worker.push(&rows.slice(row, 1)).unwrap();
+    }
+    let outcome = worker.finish(&Unlimited).unwrap();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(bound.output())), worker.take().unwrap()).unwrap();
+    Series(batch, outcome.refused)
 }
 
 /// Runs one series; gives the output columns by name.
@@ -98,10 +139,10 @@ fn every_status_has_its_own_name_and_every_output_column_its_help() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), super::super::Status::ALL.len());
-    let fields =
-        bind(batch(None, days(1), counting(1)).schema(), json!({"horizon": 1, "level": [80]})).unwrap().output();
-    let documented: Vec<_> =
-        SIGNATURE.output.iter().map(|o| o.name.replace("<time>", "ds").replace("<level>", "80")).skip(1).collect();
+    let given = json!({"horizon": 1, "level": [80], "quantiles": [0.025]});
+    let fields = bind_call(known_schema(), &["value", "regressors", KIND], &["holidays"], given).unwrap().output();
+    let named = |o: &Output| o.name.replace("<time>", "ds").replace("<level>", "80").replace("<percent>", "2_5");
+    let documented: Vec<_> = SIGNATURE.output.iter().map(named).skip(1).collect();
     assert_eq!(fields.iter().map(|f| f.name().clone()).collect::<Vec<_>>(), documented);
 }
 
@@ -371,22 +412,19 @@ fn a_panicking_model_costs_its_series_alone() {
         }
     }
     let rows = batch(Some("a"), days(9), counting(9));
-    use crate::forecast::forecaster::{Asking, Terms};
-    use crate::forecast::predictive::Asked;
     let plan = Plan {
         clock: Clock::new(&DataType::Date32).unwrap(),
-        keys: 1,
+        layout: Layout::of(&GroupSchema::new(rows.schema(), 1, 1)),
         horizon: 2,
+        season_length: 1,
         frequency: Frequency::Auto,
-        terms: Arc::new(Terms {
-            asking: Asking::Ladder(vec![Arc::new(Choice::plain(&Broken, 1).unwrap())]),
-            season_length: 1,
-            horizon: 2,
-            asked: Asked::default(),
-            non_negative: None,
-        }),
+        ladder: vec![Choice::plain(&Broken, 1).unwrap()],
         levels: vec![],
-        fill: Fill::Error,
+        quantiles: vec![],
+        cleaning: cleaning(&args(json!({"horizon": 2})).unwrap()).unwrap(),
+        non_negative: None,
+        regressors: vec![],
+        holidays: false,
     };
     let mut worker = Worker::new(Arc::new(plan));
     for _ in 0..2 {
@@ -463,4 +501,228 @@ fn buffers_of_one_long_series_are_not_kept() {
     assert!(!worker.finish(&Unlimited).unwrap().refused);
     worker.take().unwrap();
     assert!(worker.memory_bytes() < 100_000, "{}", worker.memory_bytes());
+}
+
+fn count(out: &Series, column: &str) -> Option<i32> {
+    let column = out.0.column_by_name(column).unwrap().as_primitive::<Int32Type>();
+    (!column.is_null(0)).then(|| column.value(0))
+}
+
+/// Sixty days with a promotion every tenth, which lifts sales by half, and two in the horizon.
+fn promoted() -> Vec<(i32, Option<f64>, Option<f64>, i8)> {
+    let promo = |t: i32| f64::from(t % 10 == 3);
+    let sales = |t: i32| 100.0 * (1.0 + 0.5 * promo(t)) + f64::from((t * 7) % 5);
+    let mut rows: Vec<_> = (0..60).map(|t| (t, Some(sales(t)), Some(promo(t)), 0)).collect();
+    rows.extend((60..75).map(|t| (t, None, Some(promo(t)), 1)));
+    rows
+}
+
+#[test]
+fn a_promotion_known_in_the_future_lifts_its_days() {
+    let bound = bind_call(known_schema(), &["value", "regressors", KIND], &[], json!({"horizon": 14})).unwrap();
+    let out = run_bound(bound.as_ref(), &[], &known(&promoted()));
+    assert_eq!((out.text("status", 0), out.text("cutoff", 0)), ("ok".into(), "2024-12-02".into()));
+    assert!(out.0.column_by_name("regressors_unused").unwrap().is_null(0), "{}", out.text("regressors_unused", 0));
+    for (t, y) in out.yhat().iter().enumerate() {
+        let expected = if t % 10 == 3 { 150.0..160.0 } else { 98.0..106.0 };
+        assert!(expected.contains(y), "step={} yhat={y}", t + 1);
+    }
+    // Rows of the future within the history change nothing, and those of the history need not be there.
+    let mut more = promoted();
+    more.extend((0..60).map(|t| (t, None, Some(9.0), 1)));
+    more.sort_by_key(|r| (r.0, r.3));
+    assert_eq!(run_bound(bound.as_ref(), &[], &known(&more)).0, out.0);
+}
+
+#[test]
+fn a_regressor_that_cannot_be_used_is_told() {
+    let bound = bind_call(known_schema(), &["value", "regressors", KIND], &[], json!({"horizon": 14})).unwrap();
+    let unused = |rows: &[_]| {
+        let out = run_bound(bound.as_ref(), &[], &known(rows));
+        assert_eq!(out.text("status", 0), "ok");
+        out.text("regressors_unused", 0)
+    };
+    assert_eq!(unused(&promoted()[..60]), "promo: missing at a step of the horizon");
+    assert_eq!(unused(&promoted()[..70]), "promo: missing at a step of the horizon");
+    let mut constant = promoted();
+    constant.iter_mut().for_each(|r| r.2 = Some(1.0));
+    assert_eq!(unused(&constant), "promo: the same at each observed step");
+}
+
+#[test]
+fn an_id_of_a_side_table_alone_is_a_row_that_says_so() {
+    let bound = bind_call(known_schema(), &["value", "regressors", KIND], &[], json!({"horizon": 14})).unwrap();
+    let (status, reason) = run_bound(bound.as_ref(), &[], &known(&promoted()[60..])).refused();
+    assert!(status == "no_observation" && reason.contains("side table"), "{status}: {reason}");
+}
+
+fn holidays(days: &[i32], window: Option<(i64, i64)>) -> RecordBatch {
+    let fields = [
+        ("ds", DataType::Date32),
+        ("name", DataType::Utf8),
+        ("lower_window", DataType::Int64),
+        ("upper_window", DataType::Int64),
+    ];
+    let fields: Vec<_> = fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect();
+    let column = |v: Option<i64>| -> ArrayRef { Arc::new(Int64Array::from(vec![v; days.len()])) };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Date32Array::from_iter_values(days.iter().map(|d| 20_000 + d))),
+        Arc::new(StringArray::from(vec!["fair"; days.len()])),
+        column(window.map(|w| w.0)),
+        column(window.map(|w| w.1)),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+#[test]
+fn a_holiday_and_the_day_after_have_effects_of_their_own() {
+    let fair = [5, 20, 33, 47, 55, 63];
+    let sales = |t: i32| {
+        let lift = if fair.contains(&t) {
+            2.0
+        } else if fair.contains(&(t - 1)) {
+            0.5
+        } else {
+            1.0
+        };
+        Some(lift * (100.0 + f64::from((t * 7) % 5)))
+    };
+    let rows = batch(Some("a"), days(60), (0..60).map(sales).collect());
+    let bound = bind_call(rows.schema(), &["value"], &["holidays"], json!({"horizon": 7})).unwrap();
+    let out = run_bound(bound.as_ref(), &[("holidays", holidays(&fair, Some((0, 1))))], &rows);
+    let yhat = out.yhat();
+    assert!((1.6..2.2).contains(&(yhat[3] / yhat[0])) && (0.4..0.75).contains(&(yhat[4] / yhat[0])), "{yhat:?}");
+    assert!(out.0.column_by_name("regressors_unused").unwrap().is_null(0));
+    // A holiday that touches neither history nor horizon changes nothing.
+    let far = run_bound(bound.as_ref(), &[("holidays", holidays(&[-900, 900], None))], &rows);
+    assert_eq!(far.yhat(), run(&rows, json!({"horizon": 7})).yhat());
+    let mut worker = bound.worker();
+    let wrong = worker.side("holidays", &holidays(&fair, Some((2, 1)))).unwrap_err();
+    assert!(matches!(wrong, Error::Data(_)) && wrong.to_string().contains("lower_window=2"), "{wrong}");
+    assert!(matches!(worker.side("other", &rows), Err(Error::Bug(_))));
+}
+
+#[test]
+fn a_missing_observation_is_stepped_over() {
+    let gap = dates(&["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"]);
+    let rows = batch(Some("a"), gap, vec![Some(1.0), None, Some(5.0), Some(5.0)]);
+    let out = run(&rows, json!({"horizon": 1, "model": "naive", "fill": "null"}));
+    assert_eq!((out.text("status", 0), out.yhat()), ("ok".into(), vec![5.0]));
+    assert_eq!((count(&out, "n_observed"), count(&out, "n_filled")), (Some(3), Some(3)));
+    let none = batch(Some("a"), days(3), vec![None; 3]);
+    assert_eq!(run(&none, json!({"horizon": 1, "fill": "null"})).refused().0, "no_observation");
+    assert_eq!(run(&none, json!({"horizon": 1, "fill": "zero"})).refused().0, "null_value");
+    let late = batch(Some("a"), days(4), vec![None, None, Some(2.0), None]);
+    let out = run(&late, json!({"horizon": 1, "fill": "null"}));
+    assert_eq!((out.text("cutoff", 0), out.yhat()), ("2024-10-07".into(), vec![2.0]));
+}
+
+#[test]
+fn a_closed_day_is_no_zero() {
+    let mut schema = batch(None, days(1), counting(1)).schema().fields().to_vec();
+    schema.push(Arc::new(Field::new("open", DataType::Boolean, true)));
+    let schema = Arc::new(Schema::new(schema));
+    let sales: Vec<_> = (0..28).map(|t| Some(if t % 7 == 6 { 0.0 } else { 10.0 })).collect();
+    let rows = batch(Some("a"), days(28), sales);
+    let open: Vec<_> = (0..28).map(|t| if t == 0 { None } else { Some(t % 7 != 6) }).collect();
+    let mut columns = rows.columns().to_vec();
+    columns.push(Arc::new(arrow::array::BooleanArray::from(open)));
+    let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let bound = bind_call(schema, &["value", "available"], &[], json!({"horizon": 2, "model": "ets_ann"})).unwrap();
+    let out = run_bound(bound.as_ref(), &[], &rows);
+    assert_eq!((count(&out, "n_closed"), count(&out, "n_observed")), (Some(4), Some(24)));
+    assert!(out.yhat().iter().all(|y| (y - 10.0).abs() < 1e-9), "{:?}", out.yhat());
+}
+
+#[test]
+fn rows_of_one_time_are_added_or_the_last_version_wins() {
+    let twice = dates(&["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03", "2024-01-03"]);
+    let rows = batch(Some("a"), twice, vec![Some(1.0), Some(2.0), Some(3.0), Some(7.0), Some(4.0)]);
+    let out = run(&rows, json!({"horizon": 1, "model": "naive", "duplicates": "sum"}));
+    assert_eq!((out.yhat(), count(&out, "n_duplicates"), count(&out, "n_observed")), (vec![11.0], Some(2), Some(3)));
+    let error = bind(rows.schema(), json!({"horizon": 1, "duplicates": "last"})).err().map(|e| e.to_string());
+    assert!(error.as_ref().is_some_and(|e| e.contains("version => column")), "{error:?}");
+    let mut fields = rows.schema().fields().to_vec();
+    fields.insert(2, Arc::new(Field::new("loaded", DataType::Int64, true)));
+    let mut columns = rows.columns().to_vec();
+    columns.insert(2, Arc::new(Int64Array::from(vec![1, 1, 2, 5, 6])));
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let input = GroupSchema::new(rows.schema(), 1, 2);
+    let bound = Forecast.bind(&input, &args(json!({"horizon": 1, "model": "naive", "duplicates": "last"})).unwrap());
+    assert_eq!(run_bound(bound.unwrap().as_ref(), &[], &rows).yhat(), [4.0]);
+}
+
+#[test]
+fn leading_zeros_go_if_asked_and_spikes_are_capped_if_asked() {
+    let mut values = vec![Some(0.0); 30];
+    values.extend((0..60).map(|t| Some(if t == 40 { 5000.0 } else { 50.0 + f64::from((t * 7) % 11) })));
+    let rows = batch(Some("a"), days(90), values);
+    let kept = run(&rows, json!({"horizon": 1}));
+    assert_eq!(
+        (count(&kept, "n_leading_zeros"), count(&kept, "n_spikes"), count(&kept, "n_observed")),
+        (Some(0), None, Some(90))
+    );
+    let out = run(&rows, json!({"horizon": 1, "leading_zeros": "drop", "spikes": "cap"}));
+    assert_eq!(
+        (count(&out, "n_leading_zeros"), count(&out, "n_spikes"), count(&out, "n_observed")),
+        (Some(30), Some(1), Some(60))
+    );
+    assert!((50.0..62.0).contains(&out.yhat()[0]), "{:?}", out.yhat());
+    let shift: Vec<_> = (0..70).map(|t| Some(if t < 35 { 10.0 } else { 90.0 } + f64::from((t * 7) % 5))).collect();
+    let out = run(&batch(Some("a"), days(70), shift), json!({"horizon": 1, "season_length": 7}));
+    assert_eq!((count(&out, "n_level_shifts"), out.text("level_shift", 0)), (Some(1), "2024-11-08".into()));
+}
+
+#[test]
+fn nothing_is_told_below_zero_of_demand_and_quantiles_never_cross() {
+    let demand: Vec<_> = (0..60).map(|t| Some(if t % 9 == 0 { 3.0 } else { 0.0 })).collect();
+    let asked = |more: Value| {
+        let mut given = json!({"horizon": 3, "level": [80, 95], "quantiles": [0.025, 0.1, 0.5, 0.9]});
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        run(&batch(Some("a"), days(60), demand.clone()), given)
+    };
+    let columns = [
+        "yhat_lower_95",
+        "yhat_lower_80",
+        "yhat_q2_5",
+        "yhat_q10",
+        "yhat_q50",
+        "yhat_q90",
+        "yhat_upper_80",
+        "yhat_upper_95",
+    ];
+    let row = |out: &Series| columns.map(|c| out.0.column_by_name(c).unwrap().as_primitive::<Float64Type>().value(0));
+    let [l95, l80, q2, q10, q50, q90, u80, u95] = row(&asked(json!({})));
+    assert_eq!((l95, l80, q2, q10), (0.0, 0.0, 0.0, 0.0));
+    assert!(q50 > 0.0 && q50 < q90 && q90 <= u80 && u80 < u95);
+    let [l95, l80, q2, q10, ..] = row(&asked(json!({"non_negative": false})));
+    assert!(l95 < l80 && l80 < 0.0 && (q2 - l95).abs() < 1e-12 && (q10 - l80).abs() < 1e-12, "{l95} {l80} {q2} {q10}");
+    let below: Vec<_> = (0..20).map(|t| Some(f64::from(t % 3) - 9.0)).collect();
+    let below = batch(Some("a"), days(20), below);
+    assert!(run(&below, json!({"horizon": 1})).yhat()[0] < 0.0);
+    assert_eq!(run(&below, json!({"horizon": 1, "non_negative": true})).yhat(), [0.0]);
+}
+
+#[test]
+fn quantile_columns_are_named_by_their_percent() {
+    let names = [
+        (0.1, "yhat_q10"),
+        (0.5, "yhat_q50"),
+        (0.025, "yhat_q2_5"),
+        (0.07, "yhat_q7"),
+        (0.995, "yhat_q99_5"),
+        (0.0005, "yhat_q0_05"),
+    ];
+    for (q, name) in names {
+        assert_eq!(quantile_name(q), name);
+    }
+}
+
+#[test]
+fn side_tables_and_regressors_need_each_other() {
+    let refused = |values: &[&str]| {
+        bind_call(known_schema(), values, &[], json!({"horizon": 1})).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    assert!(refused(&["value", "regressors", "regressors"]).contains("need `future => TABLE(..)`"));
+    assert!(refused(&["value", "available", KIND]).contains("future needs `regressors => [..]`"));
 }

@@ -116,7 +116,7 @@ fn unusable_ids_and_times_say_so_and_keep_what_can_be_counted() {
 #[test]
 fn a_series_without_memory_for_its_rows_is_counted() {
     let rows = rows(Some("a"), days(0..9), vec![Some(1.0); 9]);
-    let schema = GroupSchema { schema: rows.schema(), keys: 1, order: 1 };
+    let schema = GroupSchema::new(rows.schema(), 1, 1);
     let bound = ProfileSeries.bind(&schema, &Args::check(&SIGNATURE, serde_json::Map::new()).unwrap()).unwrap();
     let mut worker = bound.worker();
     worker.push(&rows).unwrap();
