@@ -62,6 +62,37 @@ const GOLDEN: [(&str, [f64; 2]); 9] = [
 ];
 
 #[test]
+fn cleaning_is_that_of_forecast_and_spikes_are_capped_for_fits_alone() {
+    let mut y = vec![0.0; 10];
+    y.extend((0..50).map(|t| 10.0 + (t * 7 % 5) as f64));
+    let given = |more: Value| {
+        let mut all = json!({"horizon": 5, "models": "window_mean(window => 50)", "per": "origin", "origins": 2});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let kept = test(&y, given(json!({})));
+    let dropped = test(&y, given(json!({"leading_zeros": "drop"})));
+    assert_eq!(kept.text("cutoff", 0), dropped.text("cutoff", 0));
+    assert!(kept.real("bias", 0) < dropped.real("bias", 0) - 1.0);
+    let mut wild = y[10..].to_vec();
+    (wild[20], wild[47]) = (5000.0, 900.0);
+    let capped = test(&wild, given(json!({"spikes": "cap"})));
+    let plain = test(&wild, given(json!({})));
+    assert!(capped.real("mae", 0) < 4.0 && plain.real("mae", 0) > 50.0);
+    assert!(capped.real("mae", 1) > 100.0, "the actual value is not capped");
+    let null = rows(Some("a"), &[Some(1.0), None, Some(2.0), Some(1.0), None, Some(3.0), Some(2.0), None]);
+    let out = run(&Backtest, &null, json!({"horizon": 2, "models": "naive", "origins": 2, "fill": "null"})).unwrap();
+    assert_eq!((out.text("status", 0), out.count("n", 0), out.count("origins", 0)), ("ok".into(), 2, 2));
+    let days: ArrayRef = Arc::new((0..12).map(|d| Some(20_000 + d / 2)).collect::<Date32Array>());
+    let value: ArrayRef = Arc::new(Float64Array::from(vec![2.0; 12]));
+    let twice = batch(vec![("sku", Arc::new(StringArray::from(vec!["a"; 12])) as ArrayRef), ("ds", days), ("qty", value)]);
+    let out = run(&Backtest, &twice, json!({"horizon": 2, "models": "naive", "duplicates": "sum"})).unwrap();
+    assert_eq!((out.real("sum_actual", 0), out.real("mae", 0)), (16.0, 0.0));
+    let last = run(&Backtest, &twice, json!({"horizon": 2, "duplicates": "last"})).err().unwrap().to_string();
+    assert!(last.starts_with("backtest: ") && last.contains("version => column"), "{last}");
+}
+
+#[test]
 fn every_origin_scores_what_forecast_says_of_the_rows_before_it() {
     let y: Vec<f64> = (0..80).map(|t| (t * t * 7 % 23 + t % 7 * 4) as f64 + 3.0).collect();
     let arguments = |more: Value| {
