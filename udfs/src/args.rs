@@ -142,6 +142,12 @@ fn check_one(function: &str, p: &Param, v: Value) -> Result<Value> {
                 && numbers.iter().all(|n| *n > above && *n < below)
                 && numbers.windows(2).all(|w| w[0] < w[1])
         }),
+        Kind::Numbers { min, max } => {
+            v.as_array().is_some_and(|list| list.iter().all(|x| x.as_f64().is_some_and(|x| x >= min && x <= max)))
+        }
+        Kind::Counts { length, max } => v.as_array().is_some_and(|list| {
+            list.len() == length && list.iter().all(|i| i.as_i64().is_some_and(|i| (0..=max).contains(&i)))
+        }),
         Kind::Boolean => v.is_boolean(),
         Kind::CountOrShare => match v.as_i64() {
             Some(count) => count >= 1,

@@ -244,6 +244,20 @@ pub enum Kind {
         /// All are smaller.
         below: f64,
     },
+    /// Numbers, each within both ends, in any order.
+    Numbers {
+        /// Smallest allowed.
+        min: f64,
+        /// Largest allowed.
+        max: f64,
+    },
+    /// So many whole numbers, in a fixed order, such as an ARIMA order.
+    Counts {
+        /// How many.
+        length: usize,
+        /// Largest allowed; the smallest is 0.
+        max: i64,
+    },
     /// `true` or `false`.
     Boolean,
     /// A whole number of at least 1 is a count; a fraction above 0 and at most 1 (with a decimal point) is a share.
@@ -264,6 +278,8 @@ impl Kind {
             Self::Number { min, max } => format!("number from {min} to {max}"),
             Self::IntegerList { min, max } => format!("list of whole numbers from {min} to {max}, ascending"),
             Self::NumberList { above, below } => format!("list of numbers above {above} and below {below}, ascending"),
+            Self::Numbers { min, max } => format!("list of numbers from {min} to {max}"),
+            Self::Counts { length, max } => format!("list of {length} whole numbers from 0 to {max}"),
             Self::Boolean => "true or false".into(),
             Self::CountOrShare => {
                 "whole number of at least 1 (a count), or a fraction above 0 and at most 1 written with a point (a share)"

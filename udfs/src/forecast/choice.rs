@@ -34,7 +34,7 @@ impl Choice {
         let (name, given) = split(text)?;
         let model = super::model(name).ok_or_else(|| {
             let hint = did_you_mean(name, MODELS.iter().map(|m| m.name()));
-            Error::Argument(format!("unknown model: name={name}, known=[{}]{hint}", super::model_names().join(", ")))
+            Error::Argument(format!("unknown model: name={name}, known=[auto, {}]{hint}", super::model_names().join(", ")))
         })?;
         Self::bind(model, given, season_length)
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 /// Random walk with drift: the straight line through the first and the last value.
 ///
-/// In: `y`, n >= 2 values. Out: `horizon` means in the unit of `y`; with T the steps from the first to the last observed
-/// value, the standard deviation of step h is sigma sqrt(h (1 + h / T)), where sigma^2 is the variance of the changes about
-/// the drift with n - 2 degrees of freedom, unknown if n = 2. A missing value makes one change of the steps around it,
-/// whose variance counts per step.
+/// In: `y`, n >= 2 values. Out: `horizon` means in the unit of `y`; with T the steps from the first to the last
+/// observed value, the standard deviation of step h is sigma sqrt(h (1 + h / T)), where sigma^2 is the variance of the
+/// changes about the drift with n - 2 degrees of freedom, unknown if n = 2. A missing value makes one change of the
+/// steps around it, whose variance counts per step.
 /// O(n + horizon) time, no memory. Errors: none beyond those of [`super::forecast`].
 /// Source: Hyndman & Athanasopoulos, FPP3, 5.2 and 5.5; golden values from statsforecast and R `forecast::rwf`.
 pub(super) struct Drift;

@@ -31,7 +31,8 @@ use newton::Solution;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// 0, or 1 where it applies (promotion, holiday, SNAP day, open): enters as the difference from the more frequent one.
-    /// If nothing was ever sold on the rarer ones (open = 0), these count as closed: no value there, forecast 0.
+    /// If nothing was ever sold on the rarer ones (open = 0) and that is no chance, these count as closed: no value there,
+    /// forecast 0.
     Event,
     /// A positive price: enters as the logarithm of its ratio to the geometric mean of the history, so that a coefficient
     /// is an elasticity on the multiplicative scale.
@@ -72,7 +73,8 @@ pub struct Options {
     /// Steps of a season, whose profile is no effect of a column; 1 for none.
     pub season_length: usize,
     /// Ridge weight, > 0: 1 / tau^2, where tau is how far an effect of this series is expected to lie from the pool's (or
-    /// from zero without a pool), as a factor's logarithm or a share of the series' mean. 100 expects 10 %.
+    /// from zero without a pool), as a factor's logarithm or a share of the series' mean; for a price's elasticity ten
+    /// times that. 100 expects 10 %, and elasticities that differ by 1.
     pub lambda: f64,
 }
 
@@ -100,6 +102,20 @@ pub enum Unused {
     Season,
 }
 
+impl Unused {
+    /// As in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::MissingInFuture => "missing_in_future",
+            Self::BadValue => "bad_value",
+            Self::Constant => "constant",
+            Self::TooFewObservations => "too_few_observations",
+            Self::Season => "season",
+        }
+    }
+}
+
 /// Where a coefficient comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -115,6 +131,20 @@ pub enum Origin {
     Collinear,
     /// No effect: zero.
     Unused(Unused),
+}
+
+impl Origin {
+    /// As in a report; a reason stands for itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Shrunk => "shrunk",
+            Self::Pool => "pool",
+            Self::Closed => "closed",
+            Self::Collinear => "collinear",
+            Self::Unused(why) => why.name(),
+        }
+    }
 }
 
 /// The effect of one column.
@@ -194,7 +224,9 @@ pub fn fit(
     write_coefficients(&design, &solution, &mut effects.coefficients);
     let mut eta = buffers.take(y.len() + horizon);
     for (entry, &b) in design.entries.iter().zip(&solution.coefficients) {
-        eta.iter_mut().zip(design.column(entry)).for_each(|(sum, x)| *sum += b * x);
+        if b != 0.0 {
+            eta.iter_mut().zip(design.column(entry)).for_each(|(sum, x)| *sum += b * x);
+        }
     }
     let unit = design.unit;
     effects.adjusted.clear();
@@ -228,6 +260,8 @@ fn write_coefficients(design: &Design, solution: &Solution, coefficients: &mut V
         let origin = match (entry.closed, solution.information[k] > 0.0, entry.pooled) {
             (true, ..) => Origin::Closed,
             (_, false, true) => Origin::Pool,
+            // Off at each step where it applies, or explained by the season.
+            (_, false, false) if entry.spots.is_some() => Origin::Unused(Unused::Constant),
             (_, false, false) => Origin::Unused(Unused::Season),
             _ if solution.collinear[k] => Origin::Collinear,
             (.., true) => Origin::Shrunk,
@@ -237,3 +271,6 @@ fn write_coefficients(design: &Design, solution: &Solution, coefficients: &mut V
         coefficients[entry.column] = Coefficient { value: design.unit * solution.coefficients[k], error, origin };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -311,7 +311,7 @@ pub(super) fn profile(y: &[f64], m: usize, out: &mut Vec<f64>) {
 }
 
 /// Mean deviation of each phase from the mean of all, where missing values leave no moving average.
-fn phase_means(y: &[f64], out: &mut [f64]) {
+pub(super) fn phase_means(y: &[f64], out: &mut [f64]) {
     let mean = |values: &mut dyn Iterator<Item = f64>| {
         let (sum, n) = values.filter(|v| !v.is_nan()).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
         if n > 0.0 { Some(sum / n) } else { None }

@@ -114,26 +114,27 @@ impl Forecaster {
         *self = Self::new(Arc::clone(&self.terms));
     }
 
-    /// Fits `y` (finite, or NaN for missing) and leaves its state in `memory`, its path in `path`.
+    /// Fits `y` (finite, or NaN for missing) and leaves its state in `memory`, its path in `path`. `observed`: the values
+    /// before effects were taken out, which tell what kind of number is forecast; else `y`.
     ///
     /// Errors: a [`Refusal`] `too_short`, `unfit` or `overflow`.
-    pub(super) fn fit(&mut self, y: &[f64]) -> Result<Fitted, Refusal> {
+    pub(super) fn fit(&mut self, y: &[f64], observed: &[f64]) -> Result<Fitted, Refusal> {
         let y = &y[y.iter().position(|v| !v.is_nan()).unwrap_or(y.len())..];
         let largest = y.iter().fold(0.0_f64, |largest, v| if v.is_nan() { largest } else { largest.max(v.abs()) });
         let (down, _) = scale(largest).unwrap_or((1.0, 1.0));
         self.memory.portfolio.scale = down;
         self.memory.since_fit = 0;
         if down == 1.0 {
-            return self.fit_moderate(y);
+            return self.fit_moderate(y, observed);
         }
         let mut scaled = self.buffers.take(0);
         scaled.extend(y.iter().map(|v| v * down));
-        let fitted = self.fit_moderate(&scaled);
+        let fitted = self.fit_moderate(&scaled, observed);
         self.buffers.give(scaled);
         fitted
     }
 
-    fn fit_moderate(&mut self, y: &[f64]) -> Result<Fitted, Refusal> {
+    fn fit_moderate(&mut self, y: &[f64], observed: &[f64]) -> Result<Fitted, Refusal> {
         let (class, mut reasons) = match self.terms.asking.clone() {
             Asking::Auto => {
                 let chosen = self.auto.choose(y, &mut self.buffers, &mut self.memory.portfolio)?;
@@ -147,7 +148,7 @@ impl Forecaster {
             }
         };
         self.memory.class = Some(class);
-        self.memory.support = self.support_of(y, class);
+        self.memory.support = self.support_of(observed, class);
         self.look_ahead()?;
         self.memory.tracking = (0.0, 0.8 * self.path.deviation.first().copied().unwrap_or(0.0));
         let status = if reasons.is_empty() { Status::Ok } else { Status::Fallback };

@@ -7,7 +7,10 @@ use super::clean::{Duplicates, Fill};
 use super::rows::COUNTS;
 use super::series::{FUTURE, Layout, STATE};
 use super::worker::{Cleaning, Plan, Worker};
-use super::{Choice, intervals};
+use super::forecaster::{Asking, Terms};
+use super::memory::fnv;
+use super::predictive::Asked;
+use super::Choice;
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupFunction, GroupSchema, GroupWorker};
@@ -147,8 +150,9 @@ pub(super) static SIGNATURE: Signature = Signature {
         Param {
             name: "model",
             kind: Kind::Text,
-            default: Some("null"),
-            meaning: "model, and its parameters in brackets; left out it is ets_ana with a season_length of at least 2, else ets_ann",
+            default: Some("\"auto\""),
+            meaning: "'auto' chooses and combines models by the kind of demand and by rolling origins; or a model by its name, its \
+                      parameters in brackets, such as 'tsb(alpha_d => 0.2)'",
         },
         Param {
             name: "level",
@@ -199,7 +203,19 @@ pub(super) static SIGNATURE: Signature = Signature {
             name: "fallback",
             kind: Kind::Choice(|| vec!["yes", "no"]),
             default: Some("\"yes\""),
-            meaning: "a series too short for the model: 'yes' takes the next simpler one, 'no' refuses the series",
+            meaning: "a series that the model cannot take: 'yes' takes the next simpler one, 'no' refuses the series",
+        },
+        Param {
+            name: "fitted",
+            kind: Kind::Boolean,
+            default: Some("false"),
+            meaning: "whether the state of each series comes out, for the next night",
+        },
+        Param {
+            name: "refit_every",
+            kind: Kind::Integer { min: 1, max: 10_000 },
+            default: Some("14"),
+            meaning: "steps after which a series that goes on from its state is fitted anew, each in its turn",
         },
     ],
     output: &[
@@ -219,6 +235,7 @@ pub(super) static SIGNATURE: Signature = Signature {
             meaning: "quantile, such as yhat_q10 or yhat_q2_5; null if the spread is unknown",
         },
         Output { name: "model", kind: "string", meaning: "the model that forecast; null if refused" },
+        Output { name: "class", kind: "string", meaning: "kind of demand; null if refused" },
         Output { name: "cutoff", kind: "as the time", meaning: "last observed time of the series" },
         Output { name: "status", kind: "string", meaning: "whether the series has a forecast, and if not, why" },
         Output { name: "reason", kind: "string", meaning: "what, where and what to do; null if ok" },
@@ -248,6 +265,13 @@ pub(super) static SIGNATURE: Signature = Signature {
             kind: "string",
             meaning: "regressors and holidays without an effect, and why; null if all have one; only with regressors or holidays",
         },
+        Output { name: "fit", kind: "string", meaning: "what became of last night's state; only with state or fitted" },
+        Output {
+            name: "fitted",
+            kind: "binary",
+            meaning: "where the series stands, on its first row, for the next night's `state => (SELECT <id>, fitted AS state ..)`; \
+                      only with fitted => true",
+        },
     ],
 };
 
@@ -272,18 +296,14 @@ impl GroupFunction for Forecast {
             )));
         }
         let clock = Clock::new(fields[layout.time].data_type())?;
-        let season_length = size(args.integer("season_length")?)?;
-        let quantiles = args.numbers("quantiles")?;
         let plan = Plan {
             frequency: Frequency::parse(args.text("freq")?, &clock)?,
             clock,
-            horizon: size(args.integer("horizon")?)?,
-            season_length,
-            ladder: ladder(args, season_length)?,
-            levels: args.integers("level")?.into_iter().map(|level| (level, intervals::half_width(level))).collect(),
-            quantiles: quantiles.into_iter().map(|q| (q, intervals::normal_quantile(q))).collect(),
+            terms: Arc::new(terms(args)?),
             cleaning: cleaning(args)?,
-            non_negative: args.boolean("non_negative")?,
+            refit_every: size(args.integer("refit_every")?)? as u64,
+            arguments: arguments(args)?,
+            fitted: args.boolean("fitted")?.unwrap_or(false),
             regressors: layout.regressors.iter().map(|&at| fields[at].name().clone()).collect(),
             holidays: input.sides.iter().any(|side| side == "holidays"),
             layout,
@@ -356,22 +376,39 @@ fn size(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|e| Error::Bug(format!("{e}: number={number}")))
 }
 
-/// The model asked for, or the default for that season, and those below it. Errors: `Argument`.
-fn ladder(args: &Args, season_length: usize) -> Result<Vec<Choice>> {
-    let asked = !args.is_null("model")?;
-    let name = match (asked, season_length) {
-        (true, _) => args.text("model")?,
-        (false, 1) => "ets_ann",
-        (false, _) => "ets_ana",
+/// The name of the choice by class and rolling origins.
+const AUTO: &str = "auto";
+
+/// Model, season, horizon and bounds. Errors: `Argument`.
+fn terms(args: &Args) -> Result<Terms> {
+    let season_length = size(args.integer("season_length")?)?;
+    let asking = match args.text("model")? {
+        AUTO => Asking::Auto,
+        name => Asking::Ladder(ladder(name, args.text("fallback")? == "yes", season_length)?),
     };
+    let asked = Asked { levels: args.integers("level")?, quantiles: args.numbers("quantiles")? };
+    let (horizon, non_negative) = (size(args.integer("horizon")?)?, args.boolean("non_negative")?);
+    Ok(Terms { asking, season_length, horizon, asked, non_negative })
+}
+
+/// The model asked for and those below it. Errors: `Argument`.
+fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choice>>> {
     let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
-    let mut ladder = vec![first];
-    while args.text("fallback")? == "yes"
-        && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten()
-    {
-        ladder.push(next);
+    let mut ladder = vec![Arc::new(first)];
+    while falls && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {
+        ladder.push(Arc::new(next));
     }
     Ok(ladder)
+}
+
+/// Hash of the arguments on which a fit depends: a state of others is of no use.
+fn arguments(args: &Args) -> Result<u64> {
+    let mut text = String::new();
+    for name in ["season_length", "freq", "model", "fallback", "fill", "duplicates", "leading_zeros", "spikes", "non_negative"] {
+        text.push_str(&args.value(name)?.to_string());
+        text.push('\n');
+    }
+    Ok(fnv(text.bytes()))
 }
 
 struct Bound {
@@ -387,14 +424,15 @@ impl BoundFunction for Bound {
             Field::new("step", DataType::Int32, true),
             Field::new("yhat", DataType::Float64, true),
         ];
-        for (level, _) in &self.plan.levels {
+        for level in &self.plan.terms.asked.levels {
             fields.push(Field::new(format!("yhat_lower_{level}"), DataType::Float64, true));
             fields.push(Field::new(format!("yhat_upper_{level}"), DataType::Float64, true));
         }
-        for (quantile, _) in &self.plan.quantiles {
+        for quantile in &self.plan.terms.asked.quantiles {
             fields.push(Field::new(quantile_name(*quantile), DataType::Float64, true));
         }
         fields.push(Field::new("model", DataType::Utf8, true));
+        fields.push(Field::new("class", DataType::Utf8, true));
         fields.push(Field::new("cutoff", kind.clone(), true));
         fields.push(Field::new("status", DataType::Utf8, false));
         fields.push(Field::new("reason", DataType::Utf8, true));
@@ -402,6 +440,12 @@ impl BoundFunction for Bound {
         fields.push(Field::new("level_shift", kind.clone(), true));
         if self.plan.has_effects() {
             fields.push(Field::new("regressors_unused", DataType::Utf8, true));
+        }
+        if self.plan.tells_fit() {
+            fields.push(Field::new("fit", DataType::Utf8, true));
+        }
+        if self.plan.fitted {
+            fields.push(Field::new("fitted", DataType::Binary, true));
         }
         fields
     }

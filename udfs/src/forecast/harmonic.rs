@@ -1,4 +1,5 @@
-//! Regressions on time: the straight line, and the line with sines and cosines.  In: a series. Out: the curve, extended.
+//! Regressions on time: the straight line, and the line with sines and cosines.  In: a series. Out: the curve,
+//! extended.
 
 use super::drift::Drift;
 use super::least_squares::{Regression, Solution, length};
@@ -22,18 +23,18 @@ pub(super) struct LinearTrend;
 ///
 /// | parameter | default | range | meaning |
 /// |---|---|---|---|
-/// | `period` | `season_length`, 0 if that is 1 | 0, or at least 2 | steps of one cycle, not necessarily whole; 0: estimated |
+/// | `period` | `season_length`, 0 if that is 1 | 0, or 2 to 1000000 | steps of one cycle, not necessarily whole; 0: estimated |
 /// | `harmonics` | by AICc, 1 to 6 | 1 to 50 | waves within the period, at most half as many as it has steps |
 /// | `trend` | yes | yes, no | whether there is the term a1 t |
 ///
-/// In: `y`, n >= period + regressors values (8 + regressors if the period is estimated). Out: `horizon` means in the unit
-/// of `y`; the variance of a prediction is sigma^2 (1 + x' (X'X)^-1 x), exact for normal errors and a given period,
-/// sigma^2 = RSS / (n - regressors). Missing values are left out; a wave that the observed phases cannot tell from others
-/// is left out too. An estimated period is the peak of the periodogram of what is left beside the line, between 2 steps
-/// and half the series. Coefficients move on with each value.
+/// In: `y`, n >= period + regressors values (8 + regressors if the period is estimated). Out: `horizon` means in the
+/// unit of `y`; the variance of a prediction is sigma^2 (1 + x' (X'X)^-1 x), exact for normal errors and a given
+/// period, sigma^2 = RSS / (n - regressors). Missing values are left out; a wave that the observed phases cannot tell
+/// from others is left out too. An estimated period is the peak of the periodogram of what is left beside the line,
+/// between 2 steps and half the series. Coefficients move on with each value.
 /// O(n regressors^2) time (O(n^2) if the period is estimated), O(regressors^2) memory.
 /// Errors: `Argument` if there are more harmonics than half the period has steps.
-/// Source: Hyndman & Athanasopoulos, FPP3, 7.4; golden values from numpy `lstsq` and R `lm`.
+/// Source: Hyndman & Athanasopoulos, FPP3, 7.4; golden values from R `lm` and `forecast::fourier`.
 pub(super) struct Harmonic;
 
 /// Most harmonics that are tried where none are asked for: what R's users of `fourier` rarely exceed, cheap to have.
@@ -41,6 +42,9 @@ const HARMONICS_TRIED: usize = 6;
 
 /// Most harmonics to ask for.
 const HARMONICS_MAX: i64 = 50;
+
+/// Longest period to ask for.
+const PERIOD_MAX: f64 = 1e6;
 
 /// Steps without which there is no looking for a period.
 const STEPS_MIN: usize = 8;
@@ -88,7 +92,7 @@ impl Model for Harmonic {
             &[
                 Param {
                     name: "period",
-                    kind: Kind::Number { min: 0.0, max: f64::INFINITY },
+                    kind: Kind::Number { min: 0.0, max: PERIOD_MAX },
                     default: Some("null"),
                     meaning: "steps of one cycle, at least 2, or 0 to estimate it; left out it is season_length",
                 },
@@ -305,8 +309,8 @@ mod tests {
     }
 
     /// Golden: R 4, `q = predict(lm(..), .., se.fit = TRUE)`: `q$fit` and `sqrt(q$se.fit^2 + q$residual.scale^2)`, of
-    /// `lm(air ~ t)`, of `lm(air ~ t + fourier(air, K = 2 | 6))` and, with the values 5, 17, 18 and 40 missing, of two waves
-    /// of period 30.4 without trend. Relative tolerance 1e-11: R solves by Householder reflections.
+    /// `lm(air ~ t)`, of `lm(air ~ t + fourier(air, K = 2 | 6))` and, with the values 5, 17, 18 and 40 missing, of two
+    /// waves of period 30.4 without trend. Relative tolerance 1e-11: R solves by Householder reflections.
     #[test]
     fn regressions_agree_with_r() {
         let mut gaps = AIR;

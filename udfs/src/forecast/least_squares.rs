@@ -2,9 +2,9 @@
 //!
 //! In: a row of regressors and a value. Out: coefficients, residual variance and the exact variance of a prediction.
 //!
-//! The Cholesky factor of the normal equations, as a unit triangle and its squared diagonal, is moved on by each row (planar
-//! rotations without square roots). So nothing is solved twice, no sum of squares is the difference of two large ones, and
-//! a prediction from any point of the series knows only what lies before it.
+//! The Cholesky factor of the normal equations, as a unit triangle and its squared diagonal, is moved on by each row
+//! (planar rotations without square roots). So nothing is solved twice, no sum of squares is the difference of two
+//! large ones, and a prediction from any point of the series knows only what lies before it.
 //! Source: Miller (1992), Algorithm AS 274, Applied Statistics 41; Gentleman (1974).
 
 /// What is left of a regressor in one row beside those before it is rounding below this share of its size, squared.
@@ -48,8 +48,8 @@ impl<'a> Regression<'a> {
         (triangle.len() == p * p.saturating_sub(1) / 2).then_some(Self { p, diagonal, own, theta, triangle, rss })
     }
 
-    /// One more observation; `x` is used up. Returns its error, the value less its prediction from those before, once all
-    /// regressors are known.
+    /// One more observation; `x` is used up. Returns its error, the value less its prediction from those before, once
+    /// all regressors are known.
     pub(super) fn push(&mut self, x: &mut [f64], y: f64) -> Option<f64> {
         self.own.iter_mut().zip(&*x).for_each(|(own, x)| *own += x * x);
         let (mut weight, mut left) = (1.0, y);
@@ -60,7 +60,8 @@ impl<'a> Regression<'a> {
             }
             let before = self.diagonal[i];
             let after = before + weight * xi * xi;
-            let (c, s) = (before / after, weight * xi / after);
+            let share = 1.0 / after;
+            let (c, s) = (before * share, weight * xi * share);
             self.diagonal[i] = after;
             weight *= c;
             let row = row(self.p, i);

@@ -25,6 +25,10 @@ pub(super) struct Memory {
     pub(super) support: Support,
     /// Last time of the series, in the unit of its column.
     pub(super) last_time: i64,
+    /// The time one step before it, which tells the step.
+    pub(super) time_before: i64,
+    /// The last value.
+    pub(super) last_value: f64,
     /// Values moved on by since the last fit.
     pub(super) since_fit: u64,
     /// Shape of its errors in units of those that its models expect.
@@ -36,6 +40,19 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Steps of the series so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.portfolio.members.first().map_or(0, |m| m.state.steps)
+    }
+
+    /// A number that differs from series to series and stays with a fit, so that not all are fitted anew in one night.
+    pub(super) fn salt(&self) -> u64 {
+        let first = self.portfolio.members.first();
+        let parameters = first.map_or(&[][..], |m| m.state.parameters.as_slice());
+        let bits = parameters.iter().map(|v| v.to_bits()).chain(self.shape.reach.map(f64::to_bits));
+        fnv(bits.flat_map(u64::to_le_bytes)) % 1024
+    }
+
     /// Appends the bytes to `out`. Cost: O(states).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
@@ -43,6 +60,8 @@ impl Memory {
         out.push(self.class.map_or(u8::MAX, |c| c as u8));
         out.push(self.support as u8);
         out.extend(self.last_time.to_le_bytes());
+        whole(out, self.last_time.wrapping_sub(self.time_before) as u64);
+        out.extend(self.last_value.to_le_bytes());
         whole(out, self.since_fit);
         let [narrow, wide] = self.shape.reach;
         for v in [narrow, wide, self.shape.variance, self.shape.tilt, self.tracking.0, self.tracking.1, self.portfolio.scale] {
@@ -91,6 +110,11 @@ impl Choices {
         self.0.insert(text.into(), Arc::clone(&choice));
         Some(choice)
     }
+}
+
+/// FNV-1a, 64 bits: the same on every host.
+pub(super) fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A whole number, seven bits a byte.
@@ -146,6 +170,8 @@ impl<'a> Bytes<'a> {
         let arguments = u64::from_le_bytes(self.eight()?);
         let (class, support) = (self.byte()?, self.byte()?);
         let last_time = i64::from_le_bytes(self.eight()?);
+        let time_before = last_time.wrapping_sub(self.whole()? as i64);
+        let last_value = self.number()?;
         let since_fit = self.whole()?;
         let shape = Shape { reach: [self.number()?, self.number()?], variance: self.number()?, tilt: self.number()? };
         let (tracking, scale) = ((self.number()?, self.number()?), self.number()?);
@@ -162,6 +188,6 @@ impl<'a> Bytes<'a> {
         let class = Class::ALL.iter().copied().find(|c| *c as u8 == class);
         let portfolio = Portfolio { members, season_length, scale };
         let support = [Support::Real, Support::NonNegative, Support::Count].into_iter().find(|s| *s as u8 == support)?;
-        Some(Memory { arguments, class, support, last_time, since_fit, shape, tracking, portfolio })
+        Some(Memory { arguments, class, support, last_time, time_before, last_value, since_fit, shape, tracking, portfolio })
     }
 }

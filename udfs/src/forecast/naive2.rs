@@ -1,4 +1,5 @@
-//! Naive 2, the yardstick of the M competitions.  In: a series. Out: its last value without season, with the season again.
+//! Naive 2, the yardstick of the M competitions.  In: a series. Out: its last value without season, with the season
+//! again.
 
 use super::seasonal_adjustment::{Form, decompose, is_seasonal};
 use super::{Buffers, Kernel, Model, Path, Refusal, Spread, State};
@@ -9,12 +10,13 @@ use std::sync::Arc;
 /// Naive 2: the last value of the seasonally adjusted series, repeated and with its season given back.
 ///
 /// As the organisers of M4 define it: a season is adjusted for if the series has at least three of them and its
-/// autocorrelation at one season differs from zero at 90 %; the adjustment is the classical multiplicative decomposition.
-/// A series with values <= 0, for which there is none, is taken as it is.
+/// autocorrelation at one season differs from zero at 90 %; the adjustment is the classical multiplicative
+/// decomposition. A series with values <= 0, for which there is none, is taken as it is.
 ///
-/// In: `y`, n >= 1 values; `season_length`, without which it is the naive model. Out: `horizon` means in the unit of `y`;
-/// the standard deviation of step h is sigma sqrt(h) times the factor of its phase, sigma^2 the mean squared change of the
-/// adjusted series, unknown if n = 1. A missing value takes the place of no other: the last observed one stands.
+/// In: `y`, n >= 1 values; `season_length`, without which it is the naive model. Out: `horizon` means in the unit of
+/// `y`; the standard deviation of step h is sigma sqrt(h) times the factor of its phase, sigma^2 the mean squared
+/// change of the adjusted series, unknown if n = 1. A missing value takes the place of no other: the last observed one
+/// stands.
 /// O(n season_length) time, O(season_length) memory. Errors: none beyond those of [`super::forecast`].
 /// Source: Makridakis, Spiliotis & Assimakopoulos (2020), The M4 Competition, IJF 36, and its benchmark code.
 pub(super) struct Naive2;
@@ -44,8 +46,8 @@ impl Model for Naive2 {
     }
 }
 
-/// Parameters: the factor of each phase, none without season. States: the last adjusted value, the sum of squared changes
-/// of the adjusted series.
+/// Parameters: the factor of each phase, none without season. States: the last adjusted value, the sum of squared
+/// changes of the adjusted series.
 struct Adjusted {
     season_length: usize,
 }

@@ -19,6 +19,13 @@ pub(super) struct Asked {
     pub(super) quantiles: Vec<f64>,
 }
 
+impl Asked {
+    /// Columns that it makes: two a level, one a quantile.
+    pub(super) fn columns(&self) -> usize {
+        2 * self.levels.len() + self.quantiles.len()
+    }
+}
+
 /// What kind of number a series holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Support {

@@ -6,7 +6,7 @@ use super::calendar::Clock;
 use super::clean::Counts;
 use super::status::Status;
 use crate::error::Result;
-use arrow::array::{Array, ArrayRef, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
+use arrow::array::{Array, ArrayRef, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
 use std::sync::Arc;
 
 /// Builders of the columns after the keys.
@@ -17,11 +17,15 @@ pub(super) struct Rows {
     yhat: Float64Builder,
     bounds: Vec<Float64Builder>,
     model: StringBuilder,
+    class: StringBuilder,
     cutoff: Int64Builder,
     status: StringBuilder,
     reason: StringBuilder,
     counts: [Int32Builder; COUNTS.len()],
     shift: Int64Builder,
+    /// There only where a state comes in or goes out.
+    fit: Option<StringBuilder>,
+    fitted: Option<BinaryBuilder>,
     /// There only where columns known in the future are.
     unused: Option<StringBuilder>,
     rows: usize,
@@ -46,7 +50,8 @@ fn counted(counts: &Counts) -> [Option<usize>; COUNTS.len()] {
 /// What all rows of one series share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Verdict<'a> {
-    pub(super) model: Option<&'static str>,
+    pub(super) model: Option<&'a str>,
+    pub(super) class: Option<&'static str>,
     pub(super) cutoff: Option<i64>,
     pub(super) status: Status,
     pub(super) reason: Option<&'a str>,
@@ -56,12 +61,22 @@ pub(super) struct Verdict<'a> {
     pub(super) shift: Option<i64>,
     /// Columns known in the future that could not be used.
     pub(super) unused: Option<&'a str>,
+    /// What became of last night's state.
+    pub(super) fit: Option<&'static str>,
+    /// Where the series stands, on its first row.
+    pub(super) state: Option<&'a [u8]>,
 }
 
 impl Rows {
-    /// Builders for so many bounds and quantiles, and for what says which columns known in the future were not used.
-    pub(super) fn new(bounds: usize, effects: bool) -> Self {
-        let mut rows = Self { unused: effects.then(StringBuilder::new), ..Self::default() };
+    /// Builders for so many bounds and quantiles; for what says which columns known in the future were not used; for what
+    /// became of last night's state, and for the state itself.
+    pub(super) fn new(bounds: usize, effects: bool, fit: bool, fitted: bool) -> Self {
+        let mut rows = Self {
+            unused: effects.then(StringBuilder::new),
+            fit: fit.then(StringBuilder::new),
+            fitted: fitted.then(BinaryBuilder::new),
+            ..Self::default()
+        };
         rows.bounds.resize_with(bounds, Float64Builder::new);
         rows
     }
@@ -95,6 +110,7 @@ impl Rows {
 
     fn verdict(&mut self, verdict: Verdict) {
         self.model.append_option(verdict.model);
+        self.class.append_option(verdict.class);
         self.cutoff.append_option(verdict.cutoff);
         self.status.append_value(verdict.status.name());
         self.reason.append_option(verdict.reason);
@@ -107,6 +123,12 @@ impl Rows {
         if let Some(unused) = &mut self.unused {
             unused.append_option(verdict.unused);
         }
+        if let Some(fit) = &mut self.fit {
+            fit.append_option(verdict.fit);
+        }
+        if let Some(fitted) = &mut self.fitted {
+            fitted.append_option(verdict.state);
+        }
         self.rows += 1;
     }
 
@@ -117,12 +139,15 @@ impl Rows {
             vec![clock.column(self.time.finish())?, Arc::new(self.step.finish()), Arc::new(self.yhat.finish())];
         columns.extend(self.bounds.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.push(Arc::new(self.model.finish()));
+        columns.push(Arc::new(self.class.finish()));
         columns.push(clock.column(self.cutoff.finish())?);
         columns.push(Arc::new(self.status.finish()));
         columns.push(Arc::new(self.reason.finish()));
         columns.extend(self.counts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.push(clock.column(self.shift.finish())?);
         columns.extend(self.unused.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.extend(self.fit.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.extend(self.fitted.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
         Ok(columns)
     }
@@ -132,8 +157,10 @@ impl Rows {
         let unused = self.unused.as_ref().map_or(0, |b| b.values_slice().len());
         let texts =
             self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
-        let texts = texts + unused;
-        let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 4 * 4 + 4 * COUNTS.len() + 8 + 2;
+        let fit = self.fit.as_ref().map_or(0, |b| b.values_slice().len());
+        let state = self.fitted.as_ref().map_or(0, |b| b.values_slice().len());
+        let texts = texts + unused + fit + state + self.class.values_slice().len();
+        let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 7 * 4 + 4 * COUNTS.len() + 8 + 2;
         2 * (self.rows * row + texts)
     }
 }

@@ -1,6 +1,7 @@
 //! Seasonal adjustment: the autocorrelation test for a season and the classical decomposition.
 //!
-//! In: one series as a plain slice, NaN where an observation is missing. Out: whether it has a season, a factor per phase.
+//! In: one series as a plain slice, NaN where an observation is missing. Out: whether it has a season, a factor per
+//! phase.
 
 use super::Buffers;
 
@@ -117,8 +118,8 @@ fn autocovariances(x: &[f64], first: usize) -> [f64; LANES] {
 /// The classical decomposition: for each phase the mean of what is left of the series beside its centred moving average
 /// over one season, brought to mean one (multiplicative) or zero.
 ///
-/// `y`: at least two seasons. A window takes the mean of what is observed in it; a phase that is never observed inside a
-/// window gets the neutral factor. O(n) time. Source: R `stats::decompose`; Hyndman & Athanasopoulos, FPP3, 3.4.
+/// `y`: at least two seasons. A window takes the mean of what is observed in it; a phase that is never observed inside
+/// a window gets the neutral factor. O(n) time. Source: R `stats::decompose`; Hyndman & Athanasopoulos, FPP3, 3.4.
 pub(super) fn decompose(y: &[f64], m: usize, form: Form, factors: &mut Vec<f64>, buffers: &mut Buffers) {
     let neutral = if form == Form::Multiplicative { 1.0 } else { 0.0 };
     factors.clear();

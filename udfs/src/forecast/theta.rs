@@ -2,19 +2,20 @@
 
 use super::drift::Drift;
 use super::seasonal_adjustment::{Form, decompose, is_seasonal};
-use super::theta_line::{CLASSIC, Found, Line, Lines, START_WEIGHT, Smooth, WARM_UP};
+use super::theta_line::{CLASSIC, Found, Line, Lines, Smooth, WARM_UP};
 use super::{Buffers, Kernel, Model, Path, Refusal, Spread, State, Status};
 use crate::args::Args;
 use crate::error::Result;
 use crate::signature::{Kind, Param};
 use std::sync::Arc;
 
-/// The Theta method and its descendants: seasonally adjusted, a straight line and exponential smoothing of what is left.
+/// The Theta method and its descendants: seasonally adjusted, a straight line and exponential smoothing of what is
+/// left.
 ///
 /// | parameter | default | range | meaning |
 /// |---|---|---|---|
 /// | `season_length` | 1 | at least 1 | observations per season, m |
-/// | `alpha` | fitted | 0 to 1 | smoothing of the level; fitted within 0.1 (10 / n if that is less) and 0.99 |
+/// | `alpha` | fitted | 0 to 1 | smoothing of the level; fitted between 0.1 (10 / n if that is less) and 0.99 |
 /// | `theta` | 2, fitted by the optimised models | at least 1 | curvature of the theta line; 1 is exponential smoothing alone |
 /// | `season` | auto | auto, add, mul, none | form of the season, if there is one |
 ///
@@ -26,22 +27,25 @@ use std::sync::Arc;
 /// | `dynamic_optimized_theta` (DOTM) | through the values so far | fitted |
 /// | `auto_theta` | through the values so far | 2 or fitted, by AICc |
 ///
-/// In: `y`, n >= 4 values. Out: `horizon` means in the unit of `y`. A season is adjusted for if the series has two of them
-/// and its autocorrelation at lag m differs from zero at 90 %: by the classical decomposition, multiplicative unless a value
-/// is not positive or a factor is below 0.01 (auto), whose factors then stay. Parameters minimise the squared one-step
-/// errors from the fourth value on; the start level is held near first value / theta, where the method puts it, because
-/// short series do not tell it from the line.
+/// In: `y`, n >= 4 values. Out: `horizon` means in the unit of `y`. A season is adjusted for if the series has two of
+/// them and its autocorrelation at lag m differs from zero at 90 %: by the classical decomposition, multiplicative
+/// unless a value is not positive or a factor is below 0.01 (auto). Its factors then stay. A missing value is a step of
+/// time alone.
 ///
-/// The variance of step h is that of exponential smoothing about a line, sigma^2 (1 + alpha^2 (h - 1)), times the squared
-/// factor of a multiplicative season, with sigma^2 = SSE of the adjusted series / (errors - fitted parameters), unknown
-/// where that is not positive. It takes the line for known, so that long horizons of short series are wider than it says.
+/// Parameters minimise the squared one-step errors from the fourth value on, with a prior on what short series do not
+/// tell: that the start level lies near first value / theta, where the method puts it, and that 1 - 1 / theta, if
+/// fitted, is 0.5 within 0.5, which weighs the less the less noise there is.
 ///
-/// `auto_theta` leaves the static models out: their line has seen the values whose errors are compared (statsforecast
-/// compares them, and takes an optimised static one nearly always); forecasts of theirs and of the dynamic ones
-/// hardly differ with the same theta.
+/// The variance of step h is that of exponential smoothing about a line, sigma^2 (1 + alpha^2 (h - 1)), times the
+/// squared factor of a multiplicative season, with sigma^2 = SSE of the adjusted series / (errors - fitted parameters),
+/// unknown where that is not positive. It takes line and season for known, so that errors far ahead of short series are
+/// wider.
+///
+/// `auto_theta` leaves the static models out: their line has seen the values whose errors are compared, which favours
+/// them where statsforecast compares them; with the same theta they forecast about what the dynamic ones do.
 /// O(n + n m) time, O(n) memory while fitting, O(m) kept. Errors: `unfit` if `season => mul` cannot be.
-/// Source: Fiorucci, Pellegrini, Louzada, Petropoulos & Koehler (2016), Models for optimising the theta method and their
-/// relationship to state space models, IJF 32; Assimakopoulos & Nikolopoulos (2000), IJF 16; golden values from
+/// Source: Fiorucci, Pellegrini, Louzada, Petropoulos & Koehler (2016), Models for optimising the theta method and
+/// their relationship to state space models, IJF 32; Assimakopoulos & Nikolopoulos (2000), IJF 16; golden values from
 /// statsforecast.
 pub(super) struct Theta {
     name: &'static str,
@@ -76,14 +80,17 @@ pub(super) const DYNAMIC_OPTIMIZED: Theta = Theta {
     summary: "Theta whose line moves on with each value, its weight fitted",
     lines: &[DOTM],
 };
-pub(super) const AUTO: Theta =
-    Theta { name: "auto_theta", summary: "the best of the four Theta models", lines: &[DSTM, DOTM] };
+pub(super) const AUTO: Theta = Theta {
+    name: "auto_theta",
+    summary: "Theta whose line moves on, its weight 1/2 or fitted, by AICc",
+    lines: &[DSTM, DOTM],
+};
 
 const ALPHA: Param = Param {
     name: "alpha",
     kind: Kind::Number { min: 0.0, max: 1.0 },
     default: Some("null"),
-    meaning: "smoothing of the level; left out it is fitted, from 0.1 to 0.99",
+    meaning: "smoothing of the level; left out it is fitted, between 0.1 (10 / n if that is less) and 0.99",
 };
 const SEASON: Param = Param {
     name: "season",
@@ -328,7 +335,7 @@ impl Fitter {
         let mut lines = Lines::new(z, self.variants[0].is_dynamic, buffers);
         let fit = |lines: &Lines, variant: &Variant| {
             let w = self.w.or(if variant.is_optimised { None } else { Some(CLASSIC) });
-            let found = lines.search(self.alpha, w, START_WEIGHT);
+            let found = lines.search(self.alpha, w, true);
             let line = if variant.is_dynamic { None } else { Some(lines.last()) };
             // The start level; what was searched; the line, where it was drawn through values still to come.
             let fitted = [true, self.alpha.is_none(), w.is_none(), line.is_some(), line.is_some()];

@@ -4,19 +4,25 @@
 //!
 //! With w = 1 - 1 / theta, the one-step forecast is level + w (a u + b v), where a + b t is the least squares line and
 //! u, v are what smoothing has not yet caught up with of the constant 1 and of the time t: u = (1 - alpha)^(t - 1) and
-//! v = (1 - (1 - alpha)^t) / alpha, kept as u <- (1 - alpha) u and v <- 1 + (1 - alpha) v, so that a missing observation is a
-//! step of the time alone. For a given alpha the forecast is linear in the start level and in w: both come out of two
-//! normal equations that the pass over the series sums up, and only alpha is searched, eight candidates at a time.
+//! v = (1 - (1 - alpha)^t) / alpha, kept as u <- (1 - alpha) u and v <- 1 + (1 - alpha) v, so that a missing
+//! observation is a step of the time alone. For a given alpha the forecast is linear in the start level and in w: both
+//! come out of two normal equations that the pass over the series sums up, and only alpha is searched, eight candidates
+//! at a time.
 
 use super::Buffers;
 
-/// The slowest smoothing forgets at this many times 1 / n, or at 0.1 if that is slower: what the paper calls slow is fast for
-/// years of days.
+/// The slowest smoothing tried has this many times 1 / n as its alpha, and never above 0.1: the least alpha of the
+/// paper, which knows months and years, is fast for years of days.
 const MEMORY: f64 = 10.0;
 
-/// How many observations the start level counts for that the method prescribes, first value / theta: short series do not
-/// tell it from the line.
-pub(super) const START_WEIGHT: f64 = 5.0;
+/// How many observations it counts for that the start level lies where the method puts it, at first value / theta.
+const START_WEIGHT: f64 = 5.0;
+
+/// How far the weight of the line strays from the classical one, as the standard deviation of a normal prior.
+const STRAY: f64 = 0.5;
+
+/// What a fit with a prior estimates: with no more errors than these it takes the classical weight.
+const UNKNOWNS: f64 = 3.0;
 
 /// Candidates of one search round.
 const LANES: usize = 8;
@@ -108,6 +114,8 @@ pub(super) struct Found {
     pub(super) shift: f64,
     /// Sum of squared one-step errors after the warm-up.
     pub(super) sse: f64,
+    /// The same with what the prior adds: what the search minimises.
+    pub(super) score: f64,
 }
 
 /// A series and the line known before each of its values.
@@ -158,10 +166,11 @@ impl Lines {
         [self.z, self.a, self.b].into_iter().for_each(|v| buffers.give(v));
     }
 
-    /// The least sum of squares over alpha, start level and, unless it is given, w in [0, 1].
-    pub(super) fn search(&self, alpha: Option<f64>, w: Option<f64>, weight: f64) -> Found {
+    /// The least sum of squares over alpha, start level and, unless it is given, w in [0, 1], with or without the prior
+    /// on both.
+    pub(super) fn search(&self, alpha: Option<f64>, w: Option<f64>, has_prior: bool) -> Found {
         if let Some(alpha) = alpha {
-            return best(&self.candidates(&[alpha; LANES], w, weight)).1;
+            return best(&self.candidates(&[alpha; LANES], w, has_prior)).1;
         }
         let mut points = START;
         points[0] = points[0].min(libm::log(MEMORY / self.z.iter().filter(|z| !z.is_nan()).count() as f64));
@@ -172,18 +181,18 @@ impl Lines {
                 let step = (high - low) / (LANES + 1) as f64;
                 points = std::array::from_fn(|k| low + (k + 1) as f64 * step);
             }
-            let (k, next) = best(&self.candidates(&points.map(share), w, weight));
-            if found.is_none_or(|f| next.sse < f.sse) {
+            let (k, next) = best(&self.candidates(&points.map(share), w, has_prior));
+            if found.is_none_or(|f| next.score < f.score) {
                 found = Some(next);
             }
             (low, high) = (if k > 0 { points[k - 1] } else { low }, if k + 1 < LANES { points[k + 1] } else { high });
         }
-        found.unwrap_or(Found { alpha: 0.5, w: CLASSIC, shift: 0.0, sse: 0.0 })
+        found.unwrap_or(Found { alpha: 0.5, w: CLASSIC, shift: 0.0, sse: 0.0, score: 0.0 })
     }
 
     /// One pass over the series with eight values of alpha.
-    fn candidates(&self, alpha: &[f64; LANES], w: Option<f64>, weight: f64) -> [Found; LANES] {
-        let mut x = Lanes::new(alpha, weight);
+    fn candidates(&self, alpha: &[f64; LANES], w: Option<f64>, has_prior: bool) -> [Found; LANES] {
+        let mut x = Lanes::new(alpha, has_prior);
         let mut seen = 0;
         for ((&z, &a), &b) in self.z.iter().zip(&self.a).zip(&self.b) {
             if z.is_nan() {
@@ -195,12 +204,13 @@ impl Lines {
                 x.step::<true>(z, a, b);
             }
         }
-        std::array::from_fn(|k| x.solve(k, alpha[k], w))
+        let errors = (self.z.iter().filter(|z| !z.is_nan()).count() as f64 - WARM_UP as f64).max(1.0);
+        std::array::from_fn(|k| x.solve(k, w, has_prior, errors))
     }
 }
 
-/// Eight smoothings on their way through a series, with the sums of the normal equations: of the start level's regressor u,
-/// of the line's regressor x = a u + b v, and of what the smoothing leaves, e.
+/// Eight smoothings on their way through a series, with the sums of the normal equations: of the start level's
+/// regressor u, of the line's regressor x = a u + b v, and of what the smoothing leaves, e.
 struct Lanes {
     alpha: [f64; LANES],
     level: [f64; LANES],
@@ -215,7 +225,7 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn new(alpha: &[f64; LANES], weight: f64) -> Self {
+    fn new(alpha: &[f64; LANES], has_prior: bool) -> Self {
         let zero = [0.0; LANES];
         let one = [1.0; LANES];
         let alpha = *alpha;
@@ -224,7 +234,7 @@ impl Lanes {
             level: zero,
             u: one,
             v: one,
-            uu: [weight; LANES],
+            uu: [if has_prior { START_WEIGHT } else { 0.0 }; LANES],
             ux: zero,
             xx: zero,
             ue: zero,
@@ -259,23 +269,39 @@ impl Lanes {
     }
 
     /// The best start level and weight of the line for one alpha.
-    fn solve(&self, k: usize, alpha: f64, w: Option<f64>) -> Found {
+    fn solve(&self, k: usize, w: Option<f64>, has_prior: bool, errors: f64) -> Found {
         let (uu, ux, xx) = (self.uu[k], self.ux[k], self.xx[k]);
         let (ue, xe, ee) = (self.ue[k], self.xe[k], self.ee[k]);
         // Beyond the memory of the start its level tells nothing, and stays where the method puts it.
-        let level = |w: f64| if uu > GONE { (ue - w * ux) / uu } else { 0.0 };
+        let shift = |w: f64| if uu > GONE { (ue - w * ux) / uu } else { 0.0 };
+        let sse = |shift: f64, w: f64| {
+            ee - 2.0 * (shift * ue + w * xe) + (shift * shift * uu + 2.0 * shift * w * ux + w * w * xx)
+        };
+        let (mut best, mut pull) = (CLASSIC, 0.0);
         let left = if uu > GONE { xx - ux * ux / uu } else { xx };
-        let free = if left > 1e-10 * xx { (xe - ux * level(0.0)) / left } else { CLASSIC };
-        let w = w.unwrap_or(free).clamp(0.0, 1.0);
-        let shift = level(w);
-        let sse = ee - 2.0 * (shift * ue + w * xe) + (shift * shift * uu + 2.0 * shift * w * ux + w * w * xx);
-        Found { alpha, w, shift, sse }
+        if left > 1e-10 * xx {
+            best = (xe - ux * shift(0.0)) / left;
+            if has_prior && w.is_none() {
+                // The more noise beside the least squares, the more the prior weighs.
+                let known = errors > UNKNOWNS;
+                let noise = if known { sse(shift(best), best).max(0.0) / (errors - UNKNOWNS) } else { f64::INFINITY };
+                pull = noise / (STRAY * STRAY);
+                best = if known { (xe - ux * shift(0.0) + pull * CLASSIC) / (left + pull) } else { CLASSIC };
+            }
+        }
+        let w = w.unwrap_or(best).clamp(0.0, 1.0);
+        let shift = shift(w);
+        let sse = sse(shift, w);
+        let stray = w - CLASSIC;
+        let score = if stray == 0.0 { sse } else { sse + pull * (stray * stray) };
+        let weight = if has_prior { START_WEIGHT } else { 0.0 };
+        Found { alpha: self.alpha[k], w, shift, sse: sse - weight * (shift * shift), score }
     }
 }
 
 /// The first of the least.
 fn best(candidates: &[Found; LANES]) -> (usize, Found) {
-    let k = (0..LANES).fold(0, |best, k| if candidates[k].sse < candidates[best].sse { k } else { best });
+    let k = (0..LANES).fold(0, |best, k| if candidates[k].score < candidates[best].score { k } else { best });
     (k, candidates[k])
 }
 

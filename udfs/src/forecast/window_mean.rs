@@ -23,9 +23,9 @@ const SEASONS_MAX: i64 = 100;
 /// |---|---|---|---|
 /// | `window` | the whole seasons within 28 steps, at least one | 1 to 10000 | steps the mean is taken of |
 ///
-/// In: `y`, n >= 1 values. Out: `horizon` times the mean of what is observed among the last `window` steps, of all steps if
-/// there are fewer, of the last observed window if all of it is missing; the standard deviation of every step is the root
-/// of the mean squared one-step error, unknown if n = 1 (a window mean has no model of errors that grow).
+/// In: `y`, n >= 1 values. Out: `horizon` times the mean of what is observed among the last `window` steps, of all
+/// steps if there are fewer, of the last observed window if all of it is missing; the standard deviation of every step
+/// is the root of the mean squared one-step error, unknown if n = 1 (a window mean has no model of errors that grow).
 /// O(n + horizon) time, O(window) memory. Errors: none beyond those of [`super::forecast`].
 /// Source: Hyndman & Athanasopoulos, FPP3, 5.2 (mean method); golden values from statsforecast `WindowAverage`.
 pub(super) struct WindowMean;
@@ -37,9 +37,9 @@ pub(super) struct WindowMean;
 /// | `season_length` | none | at least 2 | observations per season |
 /// | `window` | 4 | 1 to 100 | seasons the mean is taken of |
 ///
-/// In: `y`, n >= season_length values. Out: per phase the mean of what is observed in the last `window` seasons, of all if
-/// there are fewer; a phase never observed takes that of the nearest phase before it. Standard deviations as [`WindowMean`],
-/// unknown if n = season_length.
+/// In: `y`, n >= season_length values. Out: per phase the mean of what is observed in the last `window` seasons, of all
+/// if there are fewer; a phase never observed takes that of the nearest phase before it. Standard deviations as
+/// [`WindowMean`], unknown if n = season_length.
 /// O(n + horizon) time, O(window season_length) memory. Errors: none beyond those of [`super::forecast`].
 /// Source: Hyndman & Athanasopoulos, FPP3, 5.2; golden values from statsforecast `SeasonalWindowAverage`.
 pub(super) struct SeasonalWindowMean;
@@ -120,8 +120,8 @@ impl Model for SeasonalWindowMean {
 
 /// The last values of each phase, as distances from the first value of all, so that a constant series stays exact.
 ///
-/// Parameter: the first value. States: per phase the mean (NaN before its first value), then the sums, then the counts of
-/// what is observed in the window, then the rings.
+/// Parameter: the first value. States: per phase the mean (NaN before its first value), then the sums, then the counts
+/// of what is observed in the window, then the rings.
 struct Ring {
     phases: usize,
     window: usize,

@@ -7,8 +7,9 @@ use super::clean::{self, Counts, Duplicates, Fill};
 use super::regressors::{Holidays, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
-use super::status::{Refusal, Status};
-use super::{Buffers, Choice, Path, Spread, State, forecast};
+use super::status::{Refusal, Status, panic_text};
+use super::forecaster::{Fitted, Forecaster, Progress, Terms};
+use super::Buffers;
 use crate::error::{Error, Result};
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -26,24 +27,27 @@ const KEPT_BYTES: usize = 1 << 20;
 pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) layout: Layout,
-    pub(super) horizon: usize,
-    pub(super) season_length: usize,
     pub(super) frequency: Frequency,
-    /// The model, then the simpler ones below it.
-    pub(super) ladder: Vec<Choice>,
-    /// Percent, and the half width in standard deviations.
-    pub(super) levels: Vec<(i64, f64)>,
-    /// Probability, and the quantile in standard deviations.
-    pub(super) quantiles: Vec<(f64, f64)>,
+    /// Model, season, horizon, bounds.
+    pub(super) terms: Arc<Terms>,
     pub(super) cleaning: Cleaning,
-    /// `None`: of series without negative values.
-    pub(super) non_negative: Option<bool>,
+    /// Steps after which a series that goes on from its state is fitted anew.
+    pub(super) refit_every: u64,
+    /// Hash of the arguments that a fit depends on.
+    pub(super) arguments: u64,
+    /// Whether the state of each series comes out.
+    pub(super) fitted: bool,
     /// Names of the regressors, in the order of their columns.
     pub(super) regressors: Vec<String>,
     pub(super) holidays: bool,
 }
 
 impl Plan {
+    /// Whether to tell what became of last night's state.
+    pub(super) fn tells_fit(&self) -> bool {
+        self.fitted || self.layout.state.is_some()
+    }
+
     /// Whether there are columns known in the future.
     pub(super) fn has_effects(&self) -> bool {
         self.holidays || !self.regressors.is_empty()
@@ -76,8 +80,11 @@ pub(super) struct Worker {
     /// The last time of a series whose rows are no longer held.
     shed: Option<Option<i64>>,
     buffers: Buffers,
-    state: State,
-    path: Path,
+    forecaster: Forecaster,
+    /// What became of last night's state.
+    fit: Fit,
+    /// The state of the series, written.
+    state: Vec<u8>,
     rows: Rows,
 }
 
@@ -93,8 +100,11 @@ macro_rules! or_refuse {
 
 impl Worker {
     pub(super) fn new(plan: Arc<Plan>) -> Self {
-        let rows = Rows::new(2 * plan.levels.len() + plan.quantiles.len(), plan.has_effects());
+        let rows = Rows::new(plan.terms.asked.columns(), plan.has_effects(), plan.tells_fit(), plan.fitted);
         Self {
+            forecaster: Forecaster::new(Arc::clone(&plan.terms)),
+            fit: Fit::Fitted,
+            state: Vec::new(),
             plan,
             holidays: Holidays::default(),
             series: Series::default(),
@@ -107,8 +117,6 @@ impl Worker {
             rows_in: 0,
             shed: None,
             buffers: Buffers::default(),
-            state: State::default(),
-            path: Path::default(),
             rows,
         }
     }
@@ -145,6 +153,7 @@ impl Worker {
         self.filled = Vec::new();
         self.regressors = Regressors::default();
         self.buffers = Buffers::default();
+        self.forecaster.let_go();
     }
 
     /// All checks, in the order of the columns, then cleaning, calendar and model.
@@ -163,11 +172,17 @@ impl Worker {
         }
         or_refuse!(self.series.check(&plan.clock, plan.cleaning.duplicates));
         // The positions on the calendar, and what a model makes of the values.
-        let width = self.series.times.len() + plan.horizon;
+        let width = self.series.times.len() + plan.terms.horizon;
         let effects = if plan.has_effects() { width * (4 + self.series.regressors.len()) } else { 0 };
         or_refuse!(self.reserve(context, 2 * self.series.times.len() + effects)?);
         self.counts = Counts { closed: self.series.closed, filled: self.series.nulls, ..Counts::default() };
         self.counts.duplicates = self.series.merge(plan.cleaning.duplicates);
+        self.fit = Fit::Fitted;
+        if let Some(bytes) = self.series.state.take()
+            && let Some(fitted) = or_refuse!(self.resume(&plan, &bytes))
+        {
+            return Ok(Ok(fitted));
+        }
         let calendar = or_refuse!(self.place(&plan));
         let last = self.positions.last().copied().unwrap_or(0);
         let gaps = (self.positions.len() as i64) < last + 1;
@@ -229,10 +244,10 @@ impl Worker {
         let y = &mut y[start..];
         if plan.cleaning.cap_spikes {
             let mut scratch = self.buffers.take(0);
-            self.counts.spikes = Some(clean::cap_spikes(y, plan.season_length, &mut scratch));
+            self.counts.spikes = Some(clean::cap_spikes(y, plan.terms.season_length, &mut scratch));
             self.buffers.give(scratch);
         }
-        (self.counts.level_shifts, self.counts.level_shift) = clean::level_shifts(y, plan.season_length);
+        (self.counts.level_shifts, self.counts.level_shift) = clean::level_shifts(y, plan.terms.season_length);
         let own = self.positions.iter().zip(&self.series.values).filter(|(p, v)| **p >= start as i64 && !v.is_nan());
         self.counts.observed = own.count();
         Ok(())
@@ -241,7 +256,7 @@ impl Worker {
     /// The times of the horizon.
     fn look_ahead(&mut self, plan: &Plan, calendar: &Calendar, last: i64) -> Result<(), Refusal> {
         self.future.clear();
-        for step in 1..=plan.horizon as i64 {
+        for step in 1..=plan.terms.horizon as i64 {
             match calendar.at(&plan.clock, last + step) {
                 Some(time) => self.future.push(time),
                 None => {
@@ -262,37 +277,111 @@ impl Worker {
         let y = if self.filled.is_empty() { &self.series.values } else { &self.filled };
         let y = &y[self.start..];
         self.regressors.unused = None;
-        let negative = y.iter().any(|v| *v < 0.0);
-        let mut fitted = if plan.has_effects() {
+        let fitted = if plan.has_effects() {
             let on = On {
                 clock: &plan.clock,
                 calendar,
                 positions: &self.positions,
                 start: self.start,
                 values: y.len(),
-                horizon: plan.horizon,
-                season_length: plan.season_length,
+                horizon: plan.terms.horizon,
+                season_length: plan.terms.season_length,
             };
             let (regressors, series, buffers) = (&mut self.regressors, &self.series, &mut self.buffers);
             caught("effects", || {
                 regressors.fit(y, &plan.regressors, &self.holidays, series, &on, buffers);
                 Ok(())
             })?;
-            let fitted = model(plan, self.regressors.adjusted(), &mut self.buffers, &mut self.state, &mut self.path)?;
-            self.regressors.put_back(&mut self.path);
+            let fitted = self.forecaster.fit(self.regressors.adjusted(), y)?;
+            self.regressors.put_back(&mut self.forecaster.path);
             fitted
         } else {
-            model(plan, y, &mut self.buffers, &mut self.state, &mut self.path)?
+            self.forecaster.fit(y, y)?
         };
-        fitted.non_negative = plan.non_negative.unwrap_or(!negative);
-        let quantiles = plan.quantiles.iter().map(|(_, z)| z.abs());
-        let widest = plan.levels.iter().map(|(_, z)| *z).chain(quantiles).fold(0.0, f64::max);
-        let reaches = |(m, d): (&f64, &f64)| (m - widest * d).is_finite() && (m + widest * d).is_finite();
-        if let Some(at) = self.path.mean.iter().zip(&self.path.deviation).position(|pair| !reaches(pair)) {
-            let reason = format!("prediction interval exceeds the range of a 64-bit float: step={}", at + 1);
-            return Err(Refusal::new(Status::Overflow, reason));
+        if plan.fitted {
+            self.remember(plan, calendar, self.positions.last().copied().unwrap_or(0));
         }
         Ok(fitted)
+    }
+
+    /// Writes down where the series stands, for the next night. `last`: the step of its last time on the calendar.
+    fn remember(&mut self, plan: &Plan, calendar: &Calendar, last: i64) {
+        let memory = &mut self.forecaster.memory;
+        memory.arguments = plan.arguments;
+        memory.last_time = self.series.times.last().copied().unwrap_or(0);
+        // Two times tell the calendar again. One value alone has no step before it.
+        memory.time_before = calendar.at(&plan.clock, last - 1).unwrap_or(memory.last_time);
+        memory.last_value = self.series.values.last().copied().unwrap_or(f64::NAN);
+        self.state.clear();
+        memory.write(&mut self.state);
+    }
+
+    /// Goes on from last night's state if it is of the same arguments and no new fit is due; else says so in `fit`.
+    fn resume(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Option<Fitted>, Refusal> {
+        let unreadable = self.forecaster.remember(bytes);
+        let memory = &self.forecaster.memory;
+        let (last_time, first) = (memory.last_time, self.series.times.partition_point(|t| *t <= memory.last_time));
+        let has_history = first > 0;
+        match unreadable {
+            Err(refusal) if !has_history && self.series.times.is_empty() => return Err(refusal),
+            Err(_) => {
+                self.fit = Fit::Unreadable;
+                return Ok(None);
+            }
+            Ok(()) if memory.arguments != plan.arguments => {
+                self.fit = Fit::Arguments;
+                return Ok(None);
+            }
+            Ok(()) => {}
+        }
+        let times: Vec<i64> = [memory.time_before, last_time].into_iter().chain(self.series.times[first..].iter().copied()).collect();
+        let from = usize::from(times[0] == times[1]);
+        let calendar = Calendar::of(&plan.clock, plan.frequency, &times[from..])?;
+        calendar.positions(&plan.clock, &times[from..], &mut self.positions)?;
+        self.positions.drain(..1 - from);
+        let begin = self.positions.first().copied().unwrap_or(0);
+        self.positions.iter_mut().for_each(|p| *p -= begin);
+        let before = memory.last_value;
+        let (old_steps, salt) = (memory.steps(), memory.salt());
+        let news = self.series.values.split_off(first);
+        let gaps = self.positions.last().copied().unwrap_or(0) - news.len() as i64;
+        let history = std::mem::replace(&mut self.series.values, std::iter::once(before).chain(news).collect());
+        let kept = std::mem::replace(&mut self.series.times, times[1..].to_vec());
+        if gaps > 0 {
+            self.fill(plan, &calendar, self.positions.last().copied().unwrap_or(0))?;
+        } else {
+            self.filled.clear();
+        }
+        let y = if self.filled.is_empty() { &self.series.values } else { &self.filled };
+        let progress = self.forecaster.resume(&y[1..])?;
+        self.counts.observed = y[1..].iter().filter(|v| !v.is_nan()).count();
+        let steps = old_steps + y.len() as u64 - 1;
+        let due = (steps + salt) / plan.refit_every != (old_steps + salt) / plan.refit_every;
+        self.fit = match (progress, due) {
+            (Progress::Tripped, _) => Fit::Tracking,
+            (Progress::Updated, true) => Fit::Rolling,
+            (Progress::Updated, false) => Fit::Updated,
+        };
+        if self.fit != Fit::Updated && has_history {
+            // The history is there: fit anew from all of it.
+            let news = self.series.values.split_off(1);
+            self.series.values = history.into_iter().chain(news).collect();
+            self.series.times = kept;
+            self.counts = Counts { closed: self.series.closed, filled: self.series.nulls, duplicates: self.counts.duplicates, ..Counts::default() };
+            return Ok(None);
+        }
+        if self.fit != Fit::Updated {
+            self.fit = Fit::Due;
+        }
+        let last = self.positions.last().copied().unwrap_or(0);
+        // The calendar of the new times begins a step before the last one of the state.
+        self.look_ahead(plan, &calendar, last + begin)?;
+        self.start = 0;
+        let told = self.forecaster.told();
+        if plan.fitted {
+            self.remember(plan, &calendar, last + begin);
+        }
+        Ok(Some(told))
     }
 
     fn write(&mut self, fitted: &Fitted) {
@@ -305,60 +394,60 @@ impl Worker {
             self.series.times.get(at).copied()
         });
         let (status, reason, unused) = (fitted.status, fitted.reason.as_deref(), self.regressors.unused.as_deref());
-        let verdict = Verdict { model: Some(fitted.model), cutoff, status, reason, counts, shift, unused };
-        let cut = |v: f64| if fitted.non_negative && v < 0.0 { 0.0 } else { v };
-        let known = |v: f64| fitted.bounds.then(|| cut(v));
-        let plan = &self.plan;
-        for (t, (&time, (&mean, &deviation))) in
-            self.future.iter().zip(self.path.mean.iter().zip(&self.path.deviation)).enumerate()
-        {
-            let bounds = plan.levels.iter().flat_map(|(_, z)| [-z, *z]).chain(plan.quantiles.iter().map(|(_, z)| *z));
-            let bounds = bounds.map(|z| known(mean + z * deviation));
-            self.rows.forecast(time, t as i32 + 1, cut(mean), bounds, verdict);
+        let (model, class) = (Some(fitted.model.as_str()), Some(fitted.class.name()));
+        let (fit, mut state) = (Some(self.fit.name()), self.plan.fitted.then_some(self.state.as_slice()));
+        let mut bounds = self.buffers.take(0);
+        for (t, &time) in self.future.iter().enumerate() {
+            let mean = self.forecaster.step(t, &mut bounds);
+            let verdict = Verdict { model, class, cutoff, status, reason, counts, shift, unused, fit, state };
+            let columns = (0..self.plan.terms.asked.columns()).map(|k| fitted.bounds.then(|| bounds[k]));
+            self.rows.forecast(time, t as i32 + 1, mean, columns, verdict);
+            // The state stands once, on the first row.
+            state = None;
         }
+        self.buffers.give(bounds);
     }
-}
-
-/// Goes down the ladder of models to the first that the series is long enough for, and forecasts with it.
-fn model(plan: &Plan, y: &[f64], buffers: &mut Buffers, state: &mut State, path: &mut Path) -> Result<Fitted, Refusal> {
-    let n = y.iter().filter(|v| !v.is_nan()).count();
-    let least = |choice: &Choice| choice.kernel.observations_min();
-    let fits = |choice: &&Choice| n >= least(choice);
-    let too_short = |choice: &Choice| Refusal::too_short(choice.model.name(), least(choice), n);
-    let Some(chosen) = plan.ladder.iter().find(fits) else { return Err(too_short(&plan.ladder[0])) };
-    let short = plan.ladder.first().filter(|first| !fits(first)).map(|first| too_short(first).reason);
-    let spread = caught(&chosen.text, || forecast(chosen, y, plan.horizon, buffers, state, path))?;
-    let bounds = spread == Spread::Known;
-    let asked = !plan.levels.is_empty() || !plan.quantiles.is_empty();
-    let unknown = (!bounds && asked)
-        .then(|| format!("{} needs n>{} for an interval, has n={n}", chosen.model.name(), least(chosen)));
-    let (status, reason) = match (short, unknown) {
-        (None, None) => (Status::Ok, None),
-        (None, Some(unknown)) => (Status::NoInterval, Some(unknown)),
-        (Some(short), None) => (Status::Fallback, Some(short)),
-        (Some(short), Some(unknown)) => (Status::Fallback, Some(format!("{short}; {unknown}"))),
-    };
-    Ok(Fitted { model: chosen.model.name(), status, reason, bounds, non_negative: false })
 }
 
 /// A panic of the mathematics costs its series alone.
 fn caught<T>(what: &str, run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let said =
-            panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
-        let reason = format!("model {what} panicked, please report it: {}", said.unwrap_or_default());
+        let reason = format!("{what} panicked, please report it: {}", panic_text(panic.as_ref()));
         Err(Refusal::new(Status::Bug, reason))
     })
 }
 
-/// Which model forecast, and how that came.
-struct Fitted {
-    model: &'static str,
-    status: Status,
-    reason: Option<String>,
-    bounds: bool,
-    /// Whether nothing below zero is told.
-    non_negative: bool,
+/// What became of last night's state: the column `fit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// There was none: fitted.
+    Fitted,
+    /// Moved on by the new values.
+    Updated,
+    /// Fitted anew, because its errors had gone to one side.
+    Tracking,
+    /// Fitted anew, because its turn had come.
+    Rolling,
+    /// Fitted anew, because the state is of other arguments.
+    Arguments,
+    /// Fitted anew, because the state could not be read.
+    Unreadable,
+    /// Moved on, though a new fit is due: the input holds only new values.
+    Due,
+}
+
+impl Fit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fitted => "fitted",
+            Self::Updated => "updated",
+            Self::Tracking => "refitted: tracking signal",
+            Self::Rolling => "refitted: its turn",
+            Self::Arguments => "refitted: state of other arguments",
+            Self::Unreadable => "refitted: unreadable state",
+            Self::Due => "updated: new fit due, no history in the input",
+        }
+    }
 }
 
 impl GroupWorker for Worker {
@@ -416,11 +505,9 @@ impl GroupWorker for Worker {
         let words = self.series.capacity()
             + self.positions.capacity()
             + self.filled.capacity()
-            + self.future.capacity()
-            + self.path.mean.capacity()
-            + self.path.deviation.capacity();
+            + self.future.capacity();
         let beside = self.regressors.memory_bytes() + self.holidays.memory_bytes();
-        8 * words + beside + self.buffers.memory_bytes() + self.rows.memory_bytes()
+        8 * words + beside + self.forecaster.memory_bytes() + self.buffers.memory_bytes() + self.rows.memory_bytes()
     }
 
     fn shed(&mut self) -> bool {

@@ -4,10 +4,12 @@
 
 use super::super::ets_ann::EtsAnn;
 use super::super::{Buffers, Kernel, Model, Path, Refusal, Spread, State};
+use super::ahead;
 use super::estimate::{self, Given, THOROUGH};
+
 use super::filter;
 use super::order::{Order, roots_beyond};
-use super::search::{Effort, Fit, Problem};
+use super::search::{Effort, Fit, Problem, penalty};
 use super::series::{Ready, difference, is_constant};
 use super::start::Moments;
 use super::stationarity::{season_is_strong, strays};
@@ -17,15 +19,16 @@ use crate::signature::{Kind, Param};
 use std::sync::Arc;
 
 /// A climb on the walk: enough to tell orders apart.
-const QUICK: Effort = Effort { passes: 8, tolerance: 5e-3 };
+const QUICK: Effort = Effort { passes: 40, tolerance: 5e-3, edge: 10.0, target: f64::NEG_INFINITY };
 
-/// Steps of values, lags and passes after which the walk ends: a fraction of a second.
+/// Passes times values times entries of the state after which the walk ends: a fraction of a second.
 const WORK_MAX: usize = 40_000_000;
 
 /// The longest season that gets seasonal lags.
 const SEASON_MAX: usize = 60;
 
-/// Models with roots nearer to the unit circle than this are left out: their forecasts hang on one coefficient.
+/// Models with a polynomial whose roots are nearer to the unit circle than this are left out: they are a difference too many
+/// or too few in disguise. Roots of the seasonal polynomials are those in `B^m`.
 const ROOT_MIN: f64 = 1.01;
 
 /// ARIMA(p,d,q)(P,D,Q) with orders found for each series.
@@ -161,7 +164,7 @@ impl Kernel for Search {
         let w = estimate::differenced(&ready, &bounds, buffers);
         if ready.scale == 0.0 || is_constant(&w) {
             let plain = Order { p: 0, q: 0, sp: 0, sq: 0, ..bounds };
-            estimate::flat(&ready, &plain, &Given::default(), w.first().copied().unwrap_or(0.0), state);
+            estimate::flat(&ready, &plain, &Given::default(), w.first().copied().unwrap_or(0.0), buffers, state);
         } else {
             let mut walk = Walk::new(&ready, &w, bounds, self, buffers);
             walk.go(buffers);
@@ -181,7 +184,7 @@ impl Kernel for Search {
     }
 
     fn forecast(&self, state: &State, path: &mut Path) -> Spread {
-        filter::forecast(state, path)
+        ahead::forecast(state, path)
     }
 }
 
@@ -284,37 +287,39 @@ impl<'a> Walk<'a> {
             return false;
         }
         self.tried.push(order);
-        self.work += QUICK.passes * self.w.len() * order.span();
         let problem = estimate::problem(self.w, self.ready, order, &Given::default());
         let fit = self.fit(&problem, buffers);
+        self.work += fit.passes * self.w.len() * order.span();
         let aicc = fit.aicc();
-        if !(aicc < self.best_aicc) || !is_sound(&order, &fit) {
-            return false;
+        let better = aicc < self.best_aicc && is_sound(&order, &fit);
+        if better {
+            (self.best_order, self.best, self.best_aicc) = (order, fit, aicc);
         }
-        (self.best_order, self.best, self.best_aicc) = (order, fit, aicc);
-        true
+        better
     }
 
-    /// Climbs from the regression or from the best order so far, whichever starts higher.
+    /// Climbs from the best order so far or from the regression, whichever starts higher.
     fn fit(&self, problem: &Problem, buffers: &mut Buffers) -> Fit {
         let mean = if self.best_order.constant { self.best.mean } else { estimate::average(self.w) };
-        let regression = problem.point(&self.moments.coefficients(&problem.order), estimate::average(self.w));
         let mut nested = problem.point(&[0.0; _], mean);
         for ((first, length), (own, known)) in problem.order.groups().into_iter().zip(self.best_order.groups()) {
             (0..length.min(known)).for_each(|i| nested[first + i] = self.best.point[own + i]);
         }
-        let start = problem.best_start(&[regression, nested], buffers);
-        problem.climb(start, QUICK, buffers)
+        let [whole, half, none] = estimate::starts(problem, &self.moments, estimate::average(self.w));
+        let start = problem.best_start(&[nested, whole, half, none], buffers);
+        let coefficients = problem.order.arma() + usize::from(problem.order.constant);
+        let target = 0.5 * (penalty(coefficients, self.w.len() as f64) - self.best_aicc);
+        let affordable = (WORK_MAX - self.work.min(WORK_MAX)) / (self.w.len() * problem.order.span());
+        let effort = Effort { target, passes: QUICK.passes.min(affordable.max(2)), ..QUICK };
+        problem.climb(start, effort, buffers)
     }
 }
 
 /// Whether all roots keep their distance from the unit circle.
 fn is_sound(order: &Order, fit: &Fit) -> bool {
-    let seasonal = (0..order.m).fold(1.0, |power, _| power * ROOT_MIN);
     order.groups().into_iter().enumerate().all(|(g, (first, length))| {
         let sign = if g % 2 == 1 { -1.0 } else { 1.0 };
-        let radius = if g < 2 { ROOT_MIN } else { seasonal };
-        roots_beyond(radius, fit.coefficients[first..first + length].iter().map(|c| sign * c))
+        roots_beyond(ROOT_MIN, fit.coefficients[first..first + length].iter().map(|c| sign * c))
     })
 }
 

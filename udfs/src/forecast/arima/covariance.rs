@@ -3,7 +3,7 @@
 //! In: a process. Out: the covariance of its state, given the past, which a gap or an interval needs.
 
 use super::super::Buffers;
-use super::likelihood::first_gain;
+use super::likelihood::{SETTLED, first_gain};
 use super::process::{Process, lanes, lanes_mut, stationary_matrix};
 
 /// Variance of a diffuse prior, in units of the shocks: large enough to tell nothing, small enough that what is left of it
@@ -54,7 +54,7 @@ pub(super) fn after_updates(process: &Process<1>, updates: usize, matrix: &mut [
     change.copy_from_slice(&column[..r]);
     let mut moving = Moving { variance, weight: 1.0 / variance, gain: &mut column[..r], change: &mut change };
     let mut done = 0;
-    while done < updates && moving.variance - 1.0 > 1e-10 {
+    while done < updates && moving.variance - 1.0 > SETTLED {
         for i in 0..r {
             let share = moving.weight * moving.change[i];
             matrix[i * r..(i + 1) * r].iter_mut().zip(moving.change.iter()).for_each(|(p, l)| *p -= share * l);

@@ -3,17 +3,18 @@
 //! In: a series made ready and an order. Out: parameters and the state before the first value.
 
 use super::super::{Buffers, State};
-use super::filter::{Filter, Parameters};
+use super::filter::Filter;
 use super::order::{COEFFICIENTS_MAX, Coefficients, Order};
-use super::search::{Effort, Evidence, Fit, Problem};
+use super::search::{Effort, Evidence, Fit, Point, Problem};
 use super::series::{Ready, difference, is_constant};
 use super::start::Moments;
+use super::system::Parameters;
 
 /// The last climb, for the coefficients that stay.
-pub(super) const THOROUGH: Effort = Effort { passes: 60, tolerance: 1e-9 };
+pub(super) const THOROUGH: Effort = Effort { passes: 60, tolerance: 1e-7, edge: 50.0, target: f64::NEG_INFINITY };
 
 /// The same where every process takes a pass of its own.
-const WITH_GAPS: Effort = Effort { passes: 12, tolerance: 1e-6 };
+const WITH_GAPS: Effort = Effort { passes: 12, tolerance: 1e-5, ..THOROUGH };
 
 /// What is given, in the unit of the series.
 #[derive(Debug, Clone, Copy)]
@@ -62,33 +63,33 @@ pub(super) fn average(w: &[f64]) -> f64 {
 pub(super) fn fixed(ready: &Ready, order: &Order, given: &Given, buffers: &mut Buffers, state: &mut State) {
     let w = differenced(ready, order, buffers);
     if ready.scale == 0.0 || is_constant(&w) {
-        flat(ready, order, given, w.first().copied().unwrap_or(0.0), state);
+        flat(ready, order, given, w.first().copied().unwrap_or(0.0), buffers, state);
     } else {
         let problem = problem(&w, ready, *order, given);
         let moments = Moments::new(&w, order, buffers);
-        let regression = moments.coefficients(order);
+        let start = problem.best_start(&starts(&problem, &moments, average(&w)), buffers);
         moments.give(buffers);
-        let starts = [
-            problem.point(&regression, average(&w)),
-            problem.point(&regression.map(|c| 0.5 * c), average(&w)),
-            problem.point(&[0.0; COEFFICIENTS_MAX], average(&w)),
-        ];
-        let start = problem.best_start(&starts, buffers);
         let fit = problem.climb(start, THOROUGH, buffers);
         finish(ready, &problem, fit, given, buffers, state);
     }
     buffers.give(w);
 }
 
+/// Where to start: the regression, half of it, nothing.
+pub(super) fn starts(problem: &Problem, moments: &Moments, mean: f64) -> [Point; 3] {
+    let regression = moments.coefficients(&problem.order);
+    [1.0, 0.5, 0.0].map(|share| problem.point(&regression.map(|c| share * c), mean))
+}
+
 /// A differenced series without variance has no coefficients to find.
-pub(super) fn flat(ready: &Ready, order: &Order, given: &Given, level: f64, state: &mut State) {
+pub(super) fn flat(ready: &Ready, order: &Order, given: &Given, level: f64, buffers: &mut Buffers, state: &mut State) {
     let mut coefficients = given.coefficients;
     let origin = if order.lost() == 0 && !order.constant { 0.0 } else { ready.origin };
     if order.constant {
         let shift = if order.lost() == 0 { origin } else { 0.0 };
         coefficients[order.arma()] = given.mean.map_or(level * ready.scale, |mean| mean - shift);
     }
-    begin(Parameters { order: *order, coefficients, origin, estimated: usize::from(order.constant) }, state);
+    begin(Parameters { order: *order, coefficients, origin, estimated: usize::from(order.constant) }, buffers, state);
 }
 
 /// Brings a fit back to the unit of the series; where values miss, climbs on with the likelihood of what was observed.
@@ -120,11 +121,11 @@ pub(super) fn finish(
     } else if order.lost() == 0 {
         origin = 0.0;
     }
-    begin(Parameters { order, coefficients, origin, estimated: fit.free }, state);
+    begin(Parameters { order, coefficients, origin, estimated: fit.free }, buffers, state);
     state.aicc = fit.aicc() + 2.0 * fit.n * libm::log(ready.scale);
 }
 
-fn begin(parameters: Parameters, state: &mut State) {
+fn begin(parameters: Parameters, buffers: &mut Buffers, state: &mut State) {
     parameters.write(&mut state.parameters);
-    let _ = Filter::start(&parameters, &mut state.states);
+    Filter::start(&parameters, &mut state.states, buffers).give();
 }

@@ -12,7 +12,7 @@ use super::super::Buffers;
 use super::process::{Lane, Process, add_product, lanes_mut, zip};
 
 /// The variance of the one-step error is that of the shocks, up to this share.
-const SETTLED: f64 = 1e-10;
+pub(super) const SETTLED: f64 = 1e-10;
 
 /// Steps between two looks at the size of the product of the variances.
 const STRIDE: usize = 8;
@@ -88,10 +88,7 @@ impl<const L: usize> Filter<'_, L> {
     #[inline(always)]
     fn settled_step(&mut self, t: usize, v: Lane<L>) -> Lane<L> {
         let (first, state) = self.state[t..=t + self.process.span].split_at_mut(1);
-        let mut e = [0.0; L];
-        for k in 0..L {
-            e[k] = v[k] - first[0][k];
-        }
+        let e = zip(&v, &first[0], |v, a| v - a);
         for &lag in self.process.ar_lags.get() {
             add_product(&mut state[lag - 1], &self.process.ar()[lag], &v);
         }
@@ -133,11 +130,9 @@ pub(super) fn score<const L: usize>(
     while t < n && filter.variance.iter().any(|v| *v - 1.0 > SETTLED) {
         let variance = filter.variance;
         let e = filter.step(t, zip(weights, mean, |a, mu| a * w[t] - mu));
-        for k in 0..L {
-            product[k] *= variance[k];
-            errors[t][k] = e[k] / variance[k].sqrt();
-            scores.squares[k] += errors[t][k] * errors[t][k];
-        }
+        product = zip(&product, &variance, |p, v| p * v);
+        errors[t] = zip(&e, &variance, |e, v| e / v.sqrt());
+        scores.squares = zip(&scores.squares, &errors[t], |sum, e| sum + e * e);
         t += 1;
         if t % STRIDE == 0 {
             take_logarithms(&mut product, &mut scores.log_variances);
@@ -146,9 +141,7 @@ pub(super) fn score<const L: usize>(
     for t in t..n {
         let e = filter.settled_step(t, zip(weights, mean, |a, mu| a * w[t] - mu));
         errors[t] = e;
-        for k in 0..L {
-            scores.squares[k] += e[k] * e[k];
-        }
+        scores.squares = zip(&scores.squares, &e, |sum, e| sum + e * e);
     }
     take_logarithms(&mut product, &mut scores.log_variances);
     for vector in [column, change, state] {

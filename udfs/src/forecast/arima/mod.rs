@@ -2,6 +2,7 @@
 //!
 //! In: a series. Out: coefficients by exact maximum likelihood, a filter that moves on, forecasts with exact intervals.
 
+mod ahead;
 mod auto;
 mod covariance;
 mod estimate;
@@ -13,6 +14,7 @@ mod search;
 mod series;
 mod start;
 mod stationarity;
+mod system;
 
 pub(super) use auto::AutoArima;
 
@@ -48,7 +50,7 @@ use std::sync::Arc;
 pub(super) struct Arima;
 
 const YES_NO_AUTO: Kind = Kind::Choice(|| vec!["auto", "yes", "no"]);
-const NUMBERS: Kind = Kind::NumberList { min: -1e9, max: 1e9 };
+const NUMBERS: Kind = Kind::Numbers { min: -1e9, max: 1e9 };
 
 static PARAMS: [Param; 8] = [
     Param {
@@ -193,7 +195,7 @@ impl Kernel for Fixed {
     }
 
     fn forecast(&self, state: &State, path: &mut Path) -> Spread {
-        filter::forecast(state, path)
+        ahead::forecast(state, path)
     }
 }
 

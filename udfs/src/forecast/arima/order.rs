@@ -149,7 +149,7 @@ pub(super) fn from_partials(values: &mut [f64]) {
 pub(super) fn to_partials(values: &mut [f64], bound: f64) -> bool {
     let mut inside = true;
     for k in (0..values.len()).rev() {
-        if !(values[k].abs() < bound) {
+        if values[k].abs() >= bound || values[k].is_nan() {
             inside = false;
             values[k] = if values[k] < 0.0 { -bound } else { bound };
         }

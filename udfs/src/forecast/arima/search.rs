@@ -8,10 +8,11 @@
 //! (Barndorff-Nielsen & Schou 1973; Jones 1980) keep the autoregression stationary and the moving average invertible.
 
 use super::super::Buffers;
-use super::filter::{Filter, Parameters};
+use super::filter::Filter;
 use super::likelihood::{Scores, score};
 use super::order::{COEFFICIENTS_MAX, Coefficients, Order, from_partials, to_partials};
 use super::process::{Lane, Process, lanes, lanes_mut};
+use super::system::Parameters;
 
 /// Processes of one pass: a point and its neighbours.
 pub(super) const LANES: usize = 8;
@@ -19,8 +20,8 @@ pub(super) const LANES: usize = 8;
 /// Blocks of lanes that hold the derivatives of the largest model.
 const BLOCKS: usize = COEFFICIENTS_MAX.div_ceil(LANES - 1);
 
-/// The search stays within partial autocorrelations of `x / sqrt(1 + x^2)` for x up to this.
-const EDGE: f64 = 50.0;
+/// A climb is without prospect if so many times what the next step promises, and so much more, does not reach its target.
+const PROSPECT: (f64, f64) = (4.0, 1.0);
 
 /// Step of a derivative.
 const STEP: f64 = 1e-6;
@@ -65,24 +66,27 @@ pub(super) struct Fit {
     pub(super) n: f64,
     /// Coefficients that were searched for.
     pub(super) free: usize,
+    /// Passes over the series.
+    pub(super) passes: usize,
 }
 
 impl Fit {
     /// The logarithm of the Gaussian likelihood.
     pub(super) fn log_likelihood(&self) -> f64 {
-        let log_two_pi = 1.837_877_066_409_345_5;
-        -0.5 * self.n * (log_two_pi + 1.0 + self.cost - libm::log(self.n))
+        log_likelihood(self.cost, self.n)
     }
 
     /// Akaike's criterion with its correction; the variance of the shocks counts as a parameter.
     pub(super) fn aicc(&self) -> f64 {
-        let k = self.free as f64 + 1.0;
-        let spare = self.n - k - 1.0;
-        if spare <= 0.0 || !self.cost.is_finite() {
-            return f64::INFINITY;
-        }
-        -2.0 * self.log_likelihood() + 2.0 * k + 2.0 * k * (k + 1.0) / spare
+        if self.cost.is_finite() { penalty(self.free, self.n) - 2.0 * self.log_likelihood() } else { f64::INFINITY }
     }
+}
+
+/// What coefficients cost in AICc; infinite if there are too many for `n` values.
+pub(super) fn penalty(coefficients: usize, n: f64) -> f64 {
+    let k = coefficients as f64 + 1.0;
+    let spare = n - k - 1.0;
+    if spare > 0.0 { 2.0 * k + 2.0 * k * (k + 1.0) / spare } else { f64::INFINITY }
 }
 
 /// How hard to try.
@@ -92,6 +96,10 @@ pub(super) struct Effort {
     pub(super) passes: usize,
     /// A step that promises less than this in log likelihood is not taken.
     pub(super) tolerance: f64,
+    /// Partial autocorrelations stay within `x / sqrt(1 + x^2)` for x up to this.
+    pub(super) edge: f64,
+    /// A climb that has no prospect of this log likelihood ends.
+    pub(super) target: f64,
 }
 
 impl Problem<'_> {
@@ -175,7 +183,7 @@ impl Problem<'_> {
                         Parameters { order: self.order, coefficients: coefficients[k], origin: 0.0, estimated: 0 };
                     parameters.order.constant = true;
                     parameters.coefficients[self.order.arma()] = mapped[k].1;
-                    let mut filter = Filter::start(&parameters, &mut states);
+                    let mut filter = Filter::start(&parameters, &mut states, buffers);
                     for (t, &v) in y.iter().enumerate() {
                         let found = filter.step(weights[k] * v, t as u64);
                         let (e, variance) = found.unwrap_or((0.0, 1.0));
@@ -184,6 +192,7 @@ impl Problem<'_> {
                         scores.log_variances[k] += if variance == 1.0 { 0.0 } else { libm::log(variance) };
                         counted += f64::from(u8::from(found.is_some()));
                     }
+                    filter.give();
                 }
                 buffers.give(states);
                 (scores, counted)
@@ -219,13 +228,19 @@ impl Problem<'_> {
         let mut pass = 1;
         while pass < effort.passes && !free.is_empty() && here.cost.is_finite() {
             let Some((step, promise)) = here.normal.step(damping) else { break };
-            if promise * 0.5 * here.n < effort.tolerance {
+            let promise = 0.5 * here.n * promise;
+            let prospect = log_likelihood(here.cost, here.n) + PROSPECT.0 * promise + PROSPECT.1;
+            if promise < effort.tolerance || (pass > 2 && prospect < effort.target) {
                 break;
             }
             let mut next = here.point;
             for (i, s) in free.iter().zip(&step) {
                 let is_mean = *i == self.order.arma();
-                next[*i] = if is_mean { next[*i] + s } else { (next[*i] + s.clamp(-3.0, 3.0)).clamp(-EDGE, EDGE) };
+                next[*i] = if is_mean {
+                    next[*i] + s
+                } else {
+                    (next[*i] + s.clamp(-3.0, 3.0)).clamp(-effort.edge, effort.edge)
+                };
             }
             let there = self.look(next, free, &mut errors, buffers);
             pass += 1;
@@ -245,7 +260,7 @@ impl Problem<'_> {
         }
         buffers.give(errors);
         let (coefficients, mean) = self.coefficients(&here.point);
-        Fit { point: here.point, coefficients, mean, cost: here.cost, n: here.n, free: count }
+        Fit { point: here.point, coefficients, mean, cost: here.cost, n: here.n, free: count, passes: pass }
     }
 
     /// Cost and normal equations at a point.
@@ -293,6 +308,12 @@ impl Problem<'_> {
 /// A derivative's step: outwards where the map is flat, so that it still moves something.
 fn step_of(x: f64) -> f64 {
     STEP * (1.0 + x.abs() * x.abs())
+}
+
+/// From the cost, the variance of the shocks at its maximum.
+fn log_likelihood(cost: f64, n: f64) -> f64 {
+    let log_two_pi = 1.837_877_066_409_345_5;
+    -0.5 * n * (log_two_pi + 1.0 + cost - libm::log(n))
 }
 
 fn cost<const L: usize>(scores: &Scores<L>, k: usize, n: f64) -> f64 {
@@ -363,8 +384,8 @@ impl Normal {
     fn step(&self, damping: f64) -> Option<([f64; COEFFICIENTS_MAX], f64)> {
         let mut step = self.gradient.map(|g| -g);
         let mut matrix = self.curvature;
-        for i in 0..self.count {
-            matrix[i][i] += damping * matrix[i][i] + 1e-12 * self.squares.max(f64::MIN_POSITIVE);
+        for (i, row) in matrix.iter_mut().enumerate().take(self.count) {
+            row[i] += damping * row[i] + 1e-12 * self.squares.max(f64::MIN_POSITIVE);
         }
         solve(&mut matrix, &mut step, self.count)?;
         let promise: f64 = (0..self.count).map(|i| -step[i] * self.gradient[i]).sum();
@@ -373,6 +394,7 @@ impl Normal {
 }
 
 /// Solves a symmetric positive definite system in place, by Cholesky's square-root-free form; `None` if it is not one.
+#[expect(clippy::needless_range_loop, reason = "rows and columns by index, as in the textbook")]
 pub(super) fn solve<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64; N], n: usize) -> Option<()> {
     for i in 0..n {
         for j in 0..=i {
@@ -381,7 +403,7 @@ pub(super) fn solve<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64
                 sum -= matrix[i][k] * matrix[j][k] * matrix[k][k];
             }
             if i == j {
-                if !(sum > 0.0) {
+                if sum <= 0.0 || sum.is_nan() {
                     return None;
                 }
                 matrix[i][i] = sum;

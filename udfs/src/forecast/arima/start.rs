@@ -104,7 +104,7 @@ fn whiten(values: &[f64], order: usize, residuals: &mut [f64], buffers: &mut Buf
     covariances.iter_mut().enumerate().for_each(|(k, c)| *c = dot(&values[k.min(n)..], &values[..n - k.min(n)]));
     let mut variance = covariances[0];
     for k in 0..order {
-        if !(variance > 1e-12 * covariances[0]) {
+        if variance <= 1e-12 * covariances[0] {
             break;
         }
         let known: f64 = (0..k).map(|i| phi[i] * covariances[k - i]).sum();

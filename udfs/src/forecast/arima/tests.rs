@@ -1,14 +1,19 @@
 //! Golden values and properties of the ARIMA models.
 
-use super::super::{Choice, forecast};
-use super::filter::{Filter, Parameters};
+use super::super::{Choice, Status, forecast};
+use super::filter::Filter;
+use super::likelihood::score;
+use super::process::{Process, lanes_mut};
+use super::stationarity::{season_is_strong, strays};
+use super::system::Parameters;
 use super::*;
+use proptest::prelude::*;
 
-/// Golden: R 4.x `arima(x, order, seasonal, include.mean, fixed, transform.pars = FALSE, method = "ML", kappa = 1e8)`, then
+/// Golden: R 4.2.2 `arima(x, order, seasonal, include.mean, fixed, transform.pars = FALSE, method = "ML", kappa = 1e8)`, then
 /// `predict(n.ahead = 15)`: log likelihood, forecasts and standard errors of the steps in `STEPS`. Relative tolerance 1e-6:
 /// the diffuse prior of R's differences leaves about one in its kappa.
 struct Golden {
-    y: fn() -> Vec<f64>,
+    y: Data,
     gaps: &'static [usize],
     model: &'static str,
     season_length: usize,
@@ -16,6 +21,9 @@ struct Golden {
     mean: [f64; 7],
     deviation: [f64; 7],
 }
+
+/// Makes a series.
+type Data = fn() -> Vec<f64>;
 
 const STEPS: [usize; 7] = [1, 2, 3, 12, 13, 14, 15];
 
@@ -32,7 +40,7 @@ const GOLDEN: [Golden; 7] = [
             3.0612842954022486,
             2.901625374098638,
             2.9009752244591827,
-            2.9005851346755098,
+            2.90058513467551,
             2.9003510808053057,
         ],
         deviation: [
@@ -40,8 +48,8 @@ const GOLDEN: [Golden; 7] = [
             0.40430826054841024,
             0.43566067205113657,
             0.45234078221594665,
-            0.45234184651317322,
-            0.45234222965956172,
+            0.4523418465131732,
+            0.4523422296595617,
             0.45234236759218216,
         ],
     },
@@ -52,22 +60,22 @@ const GOLDEN: [Golden; 7] = [
         season_length: 12,
         log_likelihood: -425.44121560846605,
         mean: [
-            8336.1957643328569,
-            7531.3184736981202,
-            8314.4714187761347,
-            9379.6263885097778,
-            8525.0427237107651,
-            7720.1654330760284,
-            8503.3183781540429,
+            8336.195764332857,
+            7531.31847369812,
+            8314.471418776135,
+            9379.626388509778,
+            8525.042723710765,
+            7720.165433076028,
+            8503.318378154043,
         ],
         deviation: [
-            315.58385733234837,
+            315.5838573323484,
             363.20576618279966,
-            405.26989299075382,
-            674.66362310264572,
-            747.66750956675583,
-            791.82451815744673,
-            833.64586620891271,
+            405.2698929907538,
+            674.6636231026457,
+            747.6675095667558,
+            791.8245181574467,
+            833.6458662089127,
         ],
     },
     Golden {
@@ -75,24 +83,24 @@ const GOLDEN: [Golden; 7] = [
         gaps: &[],
         model: "arima(order => [2, 0, 1], seasonal_order => [1, 0, 1], phi => [0.5, 0.2], theta => [0.3], seasonal_phi => [0.6], seasonal_theta => [-0.2], mean => 8800)",
         season_length: 12,
-        log_likelihood: -546.33186264970368,
+        log_likelihood: -546.3318626497037,
         mean: [
-            8683.4263433535816,
-            8139.9938633255842,
-            8504.3062566080189,
-            8989.2389178426802,
-            8670.2246574028213,
-            8359.1285272592231,
-            8588.1836288748818,
+            8683.426343353582,
+            8139.993863325584,
+            8504.306256608019,
+            8989.23891784268,
+            8670.224657402821,
+            8359.128527259223,
+            8588.183628874882,
         ],
         deviation: [
             465.50184158602144,
-            596.13322262072063,
-            658.31901447519999,
-            736.09118578749928,
-            764.04980806803837,
-            781.27201488445121,
-            790.82180005040505,
+            596.1332226207206,
+            658.3190144752,
+            736.0911857874993,
+            764.0498080680384,
+            781.2720148844512,
+            790.821800050405,
         ],
     },
     Golden {
@@ -102,22 +110,22 @@ const GOLDEN: [Golden; 7] = [
         season_length: 12,
         log_likelihood: -378.98871702061297,
         mean: [
-            8385.0585473653082,
-            7580.1812567418619,
-            8363.3342018209423,
+            8385.058547365308,
+            7580.181256741862,
+            8363.334201820942,
             9381.440922464164,
-            8595.9472435412954,
-            7791.0699529178492,
-            8574.2228979969295,
+            8595.947243541295,
+            7791.069952917849,
+            8574.22289799693,
         ],
         deviation: [
-            335.74245934704169,
-            384.50363680568159,
-            427.74185488600909,
-            703.22973758978287,
-            785.39921148151461,
-            831.08884674652143,
-            874.39431664161282,
+            335.7424593470417,
+            384.5036368056816,
+            427.7418548860091,
+            703.2297375897829,
+            785.3992114815146,
+            831.0888467465214,
+            874.3943166416128,
         ],
     },
     Golden {
@@ -127,22 +135,22 @@ const GOLDEN: [Golden; 7] = [
         season_length: 12,
         log_likelihood: -497.49381181401816,
         mean: [
-            8771.0154550154275,
-            8205.6856227640328,
-            8554.6699585262613,
-            8971.7156027767778,
-            8708.5947257335465,
-            8387.9472205759193,
-            8610.2669891193655,
+            8771.015455015428,
+            8205.685622764033,
+            8554.669958526261,
+            8971.715602776778,
+            8708.594725733547,
+            8387.94722057592,
+            8610.266989119365,
         ],
         deviation: [
             496.77828719006277,
-            624.84661441793673,
+            624.8466144179367,
             686.601847507814,
-            764.48155417032865,
-            794.76171764021024,
-            811.92138022354891,
-            821.46339035663016,
+            764.4815541703286,
+            794.7617176402102,
+            811.9213802235489,
+            821.4633903566302,
         ],
     },
     Golden {
@@ -161,13 +169,13 @@ const GOLDEN: [Golden; 7] = [
             2.9003510808053057,
         ],
         deviation: [
-            0.30634314924285821,
+            0.3063431492428582,
             0.4121425559310008,
-            0.44410248421395743,
+            0.4441024842139574,
             0.4611058054600054,
             0.46110689038015673,
             0.46110728095078635,
-            0.46110742155613199,
+            0.461107421556132,
         ],
     },
     Golden {
@@ -177,8 +185,8 @@ const GOLDEN: [Golden; 7] = [
         season_length: 1,
         log_likelihood: -23.924584802124016,
         mean: [
-            3.4866606493280199,
-            3.4230303325939802,
+            3.48666064932802,
+            3.42303033259398,
             3.3848521425535565,
             3.3281619797825073,
             3.3279311308666726,
@@ -186,13 +194,13 @@ const GOLDEN: [Golden; 7] = [
             3.3277095159074714,
         ],
         deviation: [
-            0.29599913147366819,
-            0.48547467275124517,
-            0.58127477300823904,
-            0.92260452462818665,
+            0.2959991314736682,
+            0.4854746727512452,
+            0.581274773008239,
+            0.9226045246281867,
             0.9490760812310306,
-            0.97477514734660897,
-            0.99978235125385218,
+            0.974775147346609,
+            0.9997823512538522,
         ],
     },
 ];
@@ -253,8 +261,8 @@ fn with_gaps(mut y: Vec<f64>, gaps: &[usize]) -> Vec<f64> {
 /// Log likelihood of fitted or given parameters, as the filter finds it.
 fn log_likelihood(state: &State, y: &[f64]) -> f64 {
     let parameters = Parameters::read(&state.parameters);
-    let mut states = Vec::new();
-    let mut filter = Filter::start(&parameters, &mut states);
+    let (mut states, mut buffers) = (Vec::new(), Buffers::default());
+    let mut filter = Filter::start(&parameters, &mut states, &mut buffers);
     let (mut squares, mut logs, mut n) = (0.0, 0.0, 0.0);
     for (t, v) in y.iter().enumerate() {
         if let Some((e, variance)) = filter.step(*v, t as u64) {
@@ -287,29 +295,228 @@ fn likelihood_forecasts_and_errors_of_given_coefficients_agree_with_r() {
     }
 }
 
-/// Golden: the log likelihood that R 4.x `arima(.., method = "ML", kappa = 1e9)` reaches; the tolerance is for the edge of
+/// Golden: the log likelihood that R 4.2.2 `arima(.., method = "ML", kappa = 1e9)` reaches; the tolerance is for the edge of
 /// the search, short of roots on the unit circle.
 #[test]
 fn the_fit_is_at_least_as_likely_as_that_of_r() {
     let gaps: [&[usize]; 3] = [&[], &[5, 20, 21, 40, 41, 42, 60], &[3, 4, 50, 51, 52, 90]];
-    type Case = (&'static str, usize, fn() -> Vec<f64>, usize, f64);
+    type Case = (&'static str, usize, Data, usize, f64);
     let cases: [Case; 10] = [
-        ("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, accidents, 0, -425.44110135740192),
+        ("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, accidents, 0, -425.4411013574019),
         ("arima(order => [1,1,1], seasonal_order => [1,1,1])", 12, accidents, 0, -424.99210407864786),
-        ("arima(order => [2,0,0])", 1, lynx, 0, 6.5046595288203264),
-        ("arima(order => [2,0,2])", 1, lynx, 0, 8.2086078823562048),
-        ("arima(order => [4,0,1])", 1, lynx, 0, 10.751406436635421),
+        ("arima(order => [2,0,0])", 1, lynx, 0, 6.504659528820326),
+        ("arima(order => [2,0,2])", 1, lynx, 0, 8.208607882356205),
+        ("arima(order => [4,0,1])", 1, lynx, 0, 10.75140643663542),
         ("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, passengers, 0, 244.69649004135397),
-        ("arima(order => [2,1,1], seasonal_order => [0,1,2])", 12, passengers, 0, 246.21420757338899),
+        ("arima(order => [2,1,1], seasonal_order => [0,1,2])", 12, passengers, 0, 246.214207573389),
         ("arima(order => [2,0,0], seasonal_order => [1,1,0], constant => yes)", 12, passengers, 0, 241.61565282260958),
-        ("arima(order => [2,0,1])", 1, lynx, 2, 4.2440576880471497),
+        ("arima(order => [2,0,1])", 1, lynx, 2, 4.24405768804715),
         ("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, accidents, 1, -378.8551790402534),
     ];
     for (model, m, y, g, golden) in cases {
         let y = with_gaps(y(), gaps[g]);
         let (state, _) = fitted(model, m, &y, 3);
         let own = log_likelihood(&state, &y);
-        println!("{model} own={own} R={golden} {:?}", &state.parameters[10..]);
         assert!(own >= golden - 2e-4, "{model} own={own} R={golden} {:?}", state.parameters);
+    }
+}
+
+/// Golden: R 4.2.2, forecast 8.20: `nsdiffs` and `ndiffs`: D of the series, then d of what is left.
+#[test]
+fn the_differences_are_those_of_r() {
+    let cases: [(Data, usize, bool, usize); 3] =
+        [(accidents, 12, true, 1), (lynx, 1, false, 0), (passengers, 12, true, 1)];
+    for (y, m, season, d) in cases {
+        let mut y = y();
+        assert_eq!(season_is_strong(&y, m, &mut Buffers::default()), season);
+        if season {
+            super::series::difference(&mut y, m);
+        }
+        let mut own = 0;
+        while strays(&y) {
+            super::series::difference(&mut y, 1);
+            own += 1;
+        }
+        assert_eq!(own, d, "m={m}");
+    }
+}
+
+/// Golden: R 4.2.2, forecast 8.20: `auto.arima(x, approximation = FALSE)`: order and AICc. Ours may be better; R's prior of kappa
+/// 1e6 flatters its own by some thousandths.
+#[test]
+fn the_walk_ends_as_low_as_that_of_r() {
+    let cases: [(Data, usize, [usize; 6], f64); 3] = [
+        (accidents, 12, [0, 1, 1, 0, 1, 1], 857.3163507426389),
+        (lynx, 1, [2, 0, 4, 0, 0, 0], -19.89622903964567),
+        (passengers, 12, [0, 1, 1, 0, 1, 1], -483.21008481563985),
+    ];
+    for (y, m, order, aicc) in cases {
+        let (state, _) = fitted("auto_arima", m, &y(), 3);
+        let own = Parameters::read(&state.parameters).order;
+        assert!(state.aicc < aicc + 0.02, "own={} R={aicc} {own:?}", state.aicc);
+        assert_eq!([own.p, own.d, own.q, own.sp, own.sd, own.sq], order);
+    }
+}
+
+/// Eight processes side by side and the filter that moves value by value are the same recursion, gaps or none.
+#[test]
+fn the_lanes_and_the_filter_agree() {
+    let y = accidents();
+    for text in [
+        "arima(order => [2,0,1], seasonal_order => [1,0,1])",
+        "arima(order => [0,0,3])",
+        "arima(order => [3,0,0], seasonal_order => [2,0,0])",
+    ] {
+        let (state, _) = fitted(text, 12, &y, 1);
+        let parameters = Parameters::read(&state.parameters);
+        let mut buffers = Buffers::default();
+        let process = Process::new(&parameters.order, &[parameters.coefficients; 8], &mut buffers);
+        let w: Vec<f64> = y.iter().map(|v| v - parameters.origin).collect();
+        let mut errors = vec![0.0; 8 * w.len()];
+        let mean = [parameters.mean(); 8];
+        let scores = score(&w, &[1.0; 8], &mean, &process, lanes_mut::<8>(&mut errors), &mut buffers);
+        let mut states = Vec::new();
+        let mut filter = Filter::start(&parameters, &mut states, &mut buffers);
+        let (mut squares, mut logs) = (0.0, 0.0);
+        for (t, v) in y.iter().enumerate() {
+            let (e, variance) = filter.step(*v, t as u64).unwrap();
+            squares += e * e / variance;
+            logs += libm::log(variance);
+        }
+        assert!((scores.squares[7] - squares).abs() < 1e-9 * squares, "{text} {scores:?} {squares}");
+        assert!((scores.log_variances[7] - logs).abs() < 1e-9, "{text} {scores:?} {logs}");
+    }
+}
+
+#[test]
+fn a_state_after_a_gap_is_carried_in_full_and_then_folds_again() {
+    let mut y = lynx();
+    let (mut state, _) = fitted("arima(order => [1,1,1])", 1, &y, 1);
+    let settled = state.states.len();
+    assert!(settled < 8, "{settled}");
+    filter::update(&[f64::NAN, f64::NAN], &mut state);
+    assert!(state.states.len() > settled);
+    y.iter_mut().for_each(|v| *v += 0.1);
+    filter::update(&y, &mut state);
+    assert_eq!(state.states.len(), settled);
+}
+
+#[test]
+fn a_gap_widens_the_interval_and_leaves_the_past_exact() {
+    let y = accidents();
+    let (state, path) = fitted("arima(order => [0,1,1], seasonal_order => [0,1,1])", 12, &y, 8);
+    let mut later = state.clone();
+    filter::update(&[f64::NAN; 3], &mut later);
+    let mut found = Path::default();
+    found.reset(5);
+    ahead::forecast(&later, &mut found);
+    for h in 0..5 {
+        assert!((found.mean[h] - path.mean[h + 3]).abs() < 1e-6 * path.mean[h + 3], "{h} {found:?} {path:?}");
+        assert!((found.deviation[h] - path.deviation[h + 3]).abs() < 1e-6 * path.deviation[h + 3]);
+    }
+}
+
+#[test]
+fn contradicting_arguments_are_named() {
+    for (text, m, part) in [
+        ("arima(order => [1, 3, 0])", 1, "at most 2 differences"),
+        ("arima(order => [1, 0])", 1, "list of 3 whole numbers"),
+        ("arima(seasonal_order => [1, 0, 0])", 1, "season_length"),
+        ("arima(seasonal_order => [0, 1, 1], constant => yes)", 7, "parabola"),
+        ("arima(phi => [0.5, 0.1])", 1, "1 numbers, as the order says"),
+        ("arima(phi => [1.5])", 1, "outside the unit circle"),
+        ("arima(theta => [-1.5])", 1, "outside the unit circle"),
+        ("arima(mean => 3)", 1, "without a constant"),
+        ("auto_arima(max_p => 30)", 1, "from 0 to 10"),
+    ] {
+        let said = Choice::parse(text, m).unwrap_err().to_string();
+        assert!(said.contains(part), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_line_and_a_pure_season_are_forecast_as_they_go_on() {
+    let line: Vec<f64> = (0..40).map(|t| 3.0 + 0.5 * f64::from(t)).collect();
+    let (_, path) = fitted("auto_arima", 1, &line, 4);
+    assert!((path.mean[3] - 24.5).abs() < 1e-9 && path.deviation[3] < 1e-6, "{path:?}");
+    let season: Vec<f64> = (0..42).map(|t| [5.0, 1.0, 2.0, 8.0, 3.0, 3.0, 9.0][t % 7]).collect();
+    let (_, path) = fitted("auto_arima", 7, &season, 9);
+    assert!(path.mean.iter().enumerate().all(|(h, v)| (v - season[h]).abs() < 1e-6), "{path:?}");
+}
+
+#[test]
+fn a_long_season_ends_in_time() {
+    let y: Vec<f64> = (0..1200).map(|t| f64::from(t % 365 * 7 % 100) + f64::from(t * t % 37)).collect();
+    for (model, m) in
+        [("auto_arima", 365), ("auto_arima", 52), ("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365)]
+    {
+        let (_, path) = fitted(model, m, &y, 30);
+        assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
+    }
+    let gaps: Vec<f64> = y.iter().enumerate().map(|(t, v)| if t % 50 == 7 { f64::NAN } else { *v }).collect();
+    let (_, path) = fitted("arima(order => [1,0,1], seasonal_order => [0,1,0])", 365, &gaps, 30);
+    assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
+}
+
+const SEASONAL: [&str; 4] = [
+    "auto_arima",
+    "arima(order => [1, 1, 1], seasonal_order => [0, 1, 1])",
+    "arima(order => [2, 0, 1], seasonal_order => [1, 0, 0])",
+    "arima(order => [0, 2, 2])",
+];
+
+/// Values of a series: some missing, but not the first.
+fn series(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<f64>> {
+    let value =
+        prop_oneof![6 => -1e6..1e6_f64, 2 => Just(0.0), 1 => Just(1e300), 1 => Just(-1e-300), 2 => Just(f64::NAN)];
+    prop::collection::vec(value, size).prop_map(|mut y| {
+        y[0] = 1.0;
+        y
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_season_and_any_gaps_give_a_finite_forecast_or_a_refusal(y in series(1..70), m in 1usize..13) {
+        for text in SEASONAL {
+            let Ok(choice) = Choice::parse(text, m) else { continue };
+            let (mut state, mut path) = (State::default(), Path::default());
+            match forecast(&choice, &y, 20, &mut Buffers::default(), &mut state, &mut path) {
+                Ok(_) => prop_assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite())),
+                Err(refusal) => prop_assert!(
+                    matches!(refusal.status, Status::TooShort | Status::Overflow),
+                    "{:?}", refusal
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn seasons_and_gaps_scale_turn_and_move_on_bit_for_bit(
+        y in prop::collection::vec(prop_oneof![8 => -1e6..1e6_f64, 1 => Just(f64::NAN)], 40..80),
+        power in -40i32..40,
+        cut in 1usize..40,
+    ) {
+        let mut y = y;
+        y[0] = 7.0;
+        let factor = f64::powi(2.0, power);
+        let scaled: Vec<f64> = y.iter().map(|v| v * factor).collect();
+        let turned: Vec<f64> = y.iter().map(|v| -v).collect();
+        for text in SEASONAL {
+            let (state, a) = fitted(text, 7, &y, 9);
+            let (_, b) = fitted(text, 7, &scaled, 9);
+            prop_assert_eq!(a.mean.iter().map(|v| v * factor).collect::<Vec<_>>(), b.mean);
+            let (_, b) = fitted(text, 7, &turned, 9);
+            prop_assert_eq!(a.mean.iter().map(|v| -v).collect::<Vec<_>>(), b.mean);
+            prop_assert_eq!(&a.deviation, &b.deviation);
+            let mut pieces = State { parameters: state.parameters.clone(), ..State::default() };
+            Filter::start(&Parameters::read(&state.parameters), &mut pieces.states, &mut Buffers::default()).give();
+            filter::update(&y[..cut], &mut pieces);
+            filter::update(&y[cut..], &mut pieces);
+            prop_assert_eq!(&pieces.states, &state.states);
+            prop_assert_eq!(pieces.sse.to_bits(), state.sse.to_bits());
+        }
     }
 }

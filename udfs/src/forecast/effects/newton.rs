@@ -5,9 +5,9 @@ use super::base::{self, Base};
 use super::design::{Design, Entry};
 
 /// Newton steps: the base is refreshed between them, so that the additive form needs some as well.
-const STEPS: usize = 4;
+const STEPS: usize = 12;
 /// A step below this ends the search.
-const MOVE_MIN: f64 = 1e-6;
+const MOVE_MIN: f64 = 1e-5;
 /// A step's largest change of a coefficient.
 const STEP_MAX: f64 = 1.5;
 /// A column of which the base leaves less than this share of its variance is the season's.
@@ -26,6 +26,19 @@ pub(super) struct Solution {
 }
 
 impl Solution {
+    /// Information of each entry, and which say the same as an earlier one.
+    fn diagonal(&mut self) {
+        let p = self.coefficients.len();
+        for i in 0..p {
+            self.information[i] = self.matrix[i * p + i];
+            let same = |j: usize| {
+                let (x, y, both) = (self.matrix[i * p + i], self.matrix[j * p + j], self.matrix[i * p + j]);
+                x > 0.0 && y > 0.0 && both * both >= (1.0 - LEFT_MIN) * x * y
+            };
+            self.collinear[i] = (0..i).any(same);
+        }
+    }
+
     pub(super) fn give(self, buffers: &mut Buffers) {
         [self.coefficients, self.information, self.matrix, self.score].into_iter().for_each(|v| buffers.give(v));
     }
@@ -57,14 +70,7 @@ pub(super) fn solve(design: &Design, buffers: &mut Buffers) -> Solution {
             break;
         }
     }
-    for i in 0..p {
-        solution.information[i] = solution.matrix[i * p + i];
-        let same = |j: usize| {
-            let (x, y, both) = (solution.matrix[i * p + i], solution.matrix[j * p + j], solution.matrix[i * p + j]);
-            x > 0.0 && y > 0.0 && both * both >= (1.0 - LEFT_MIN) * x * y
-        };
-        solution.collinear[i] = (0..i).any(same);
-    }
+    solution.diagonal();
     work.give(buffers);
     solution
 }

@@ -1,7 +1,7 @@
 //! Effects of a group.  In: its series with their columns. Out: what the effects of each are drawn to, as a line of text.
 
 use super::base::CLOSED;
-use super::design::Design;
+use super::design::{self, Design};
 use super::newton::{self, cholesky};
 use super::{Buffers, Column, Kind, Options, Scale};
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,15 @@ impl Pool {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The effect of the column of that name.
+    pub fn effect(&self, name: &str) -> Option<&PoolEffect> {
+        self.effects.binary_search_by(|e| e.name.as_str().cmp(name)).ok().map(|at| &self.effects[at])
+    }
+
     /// Reads [`Pool::to_text`]. `None` if it is none, or holds a number that no pool has.
     pub fn from_text(text: &str) -> Option<Self> {
-        let pool: Self = serde_json::from_str(text).ok()?;
+        let mut pool: Self = serde_json::from_str(text).ok()?;
+        pool.effects.sort_by(|a, b| a.name.cmp(&b.name));
         let sound = |e: &PoolEffect| e.value.is_finite() && e.error.is_finite() && e.error >= 0.0;
         pool.effects.iter().all(sound).then_some(pool)
     }
@@ -118,7 +124,8 @@ impl Pooling {
 
     /// One more series of the group, with the columns that [`super::fit`] will see (their `future` is not looked at).
     ///
-    /// `first`: position of the first value on the calendar of the group. A series with a negative value does not enter a
+    /// `first`: position of the first value on the calendar of the group, any origin; memory is that of the stretch of
+    /// calendar that the series cover, times the columns. A series with a negative value does not enter a
     /// group of factors. Cost: that of a fit.
     pub fn add(&mut self, first: i64, y: &[f64], columns: &[Column], buffers: &mut Buffers) {
         if self.multiplicative() && y.iter().any(|&v| v < 0.0) {
@@ -129,7 +136,7 @@ impl Pooling {
         // A missing value of one series is no fall of the sum.
         self.sum.add(first, y.iter().map(|&v| if v.is_finite() { v } else { mean }));
         let columns: Vec<Column> = columns.iter().map(|c| Column { future: &[], ..*c }).collect();
-        let known: Vec<usize> = columns.iter().map(|c| self.index(c.name, c.kind)).collect();
+        let known: Vec<usize> = columns.iter().enumerate().map(|(k, c)| self.index(k, c.name, c.kind)).collect();
         for (column, &k) in columns.iter().zip(&known).filter(|(c, _)| c.history.len() == y.len()) {
             self.columns[k].differs |= self.columns[k].values.agree(first, column.history);
         }
@@ -158,7 +165,7 @@ impl Pooling {
     /// Joins another part of the same group.
     pub fn merge(&mut self, other: &Self) {
         self.sum.add(other.sum.first, other.sum.values.iter().copied());
-        let known: Vec<usize> = other.columns.iter().map(|c| self.index(&c.name, c.kind)).collect();
+        let known: Vec<usize> = other.columns.iter().enumerate().map(|(k, c)| self.index(k, &c.name, c.kind)).collect();
         for (column, &k) in other.columns.iter().zip(&known) {
             for (both, &l) in column.information.iter().zip(&known) {
                 self.columns[k.max(l)].information[k.min(l)] += both;
@@ -220,9 +227,9 @@ impl Pooling {
         let (mut matrix, mut right) = (vec![0.0; p * p], vec![0.0; p]);
         let mut ridges = Vec::new();
         for (i, &k) in these.iter().enumerate() {
-            let group = parent.and_then(|p| p.effects.iter().find(|e| e.name == self.columns[k].name));
+            let group = parent.and_then(|p| p.effect(&self.columns[k].name));
             let group = group.filter(|g| g.value.abs() < 0.75 * CLOSED);
-            let ridge = 1.0 / (1.0 / self.options.lambda + group.map_or(0.0, |g| g.error * g.error));
+            let ridge = design::ridge(self.columns[k].kind, self.options.lambda, group.map_or(0.0, |g| g.error));
             right[i] = self.columns[k].right + ridge * group.map_or(0.0, |g| g.value);
             for (l, effect) in found.iter().enumerate() {
                 right[i] -= effect.filter(|e| e.0.abs() < 0.75 * CLOSED).map_or(0.0, |e| between(k, l) * e.0);
@@ -237,7 +244,11 @@ impl Pooling {
         }
     }
 
-    fn index(&mut self, name: &str, kind: Kind) -> usize {
+    /// The position of a column, new or known; `near` is where it is most often.
+    fn index(&mut self, near: usize, name: &str, kind: Kind) -> usize {
+        if self.columns.get(near).is_some_and(|c| c.name == name) {
+            return near;
+        }
         if let Some(known) = self.columns.iter().position(|c| c.name == name) {
             return known;
         }

@@ -14,6 +14,8 @@ use crate::forecast::{Buffers, Kernel, Path, Refusal, Spread, State, Status};
 pub(in crate::forecast) struct Ets {
     /// Simpler forms before the bigger ones that start from them.
     pub(in crate::forecast) pool: Vec<Form>,
+    /// The pool of a series that no seasonal form of the first one takes.
+    pub(in crate::forecast) short: Vec<Form>,
     pub(in crate::forecast) fixed: [Option<f64>; 4],
     /// 1 for no season.
     pub(in crate::forecast) season_length: usize,
@@ -71,6 +73,11 @@ impl Ets {
         2.0 * k + 2.0 * k * (k + 1.0) / (observed as f64 - k - 1.0).max(1e-3)
     }
 
+    fn pool_of(&self, observed: usize, positive: bool) -> &[Form] {
+        let seasonal = self.pool.iter().any(|f| f.has_season() && self.takes(*f, observed, positive));
+        if seasonal || self.short.is_empty() { &self.pool } else { &self.short }
+    }
+
     /// Whether a form can take the series.
     fn takes(&self, form: Form, observed: usize, positive: bool) -> bool {
         observed >= form.observations_min(self.season_length) && (positive || !form.needs_positive())
@@ -99,7 +106,7 @@ impl Kernel for Ets {
         let mut seasons = buffers.take(0);
         let mut near: Option<(Form, Point)> = None;
         let mut least = f64::INFINITY;
-        for &form in self.pool.iter().filter(|f| self.takes(**f, observed, positive)) {
+        for &form in self.pool_of(observed, positive).iter().filter(|f| self.takes(**f, observed, positive)) {
             let penalty = self.penalty(form, observed);
             let task = Task {
                 form,
@@ -123,7 +130,8 @@ impl Kernel for Ets {
             state.aicc = least;
             return Ok(());
         }
-        Err(Refusal::new(Status::Unfit, format!("{} takes values above zero only", self.name)))
+        let why = if positive { "finds no means above zero for this series" } else { "takes values above zero only" };
+        Err(Refusal::new(Status::Unfit, format!("{} {why}", self.name)))
     }
 
     fn update(&self, y: &[f64], state: &mut State) {

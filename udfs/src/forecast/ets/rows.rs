@@ -56,7 +56,7 @@ fn given(args: &Args, params: &[Param]) -> Result<[Option<f64>; 4]> {
 
 fn kernel(model: &dyn Model, form: Form, args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
     let fixed = given(args, model.params())?;
-    Ok(Arc::new(Kernels { name: model.name(), pool: vec![form], fixed, season_length }))
+    Ok(Arc::new(Kernels { name: model.name(), pool: vec![form], short: Vec::new(), fixed, season_length }))
 }
 
 /// Simple exponential smoothing: an exponentially weighted mean, repeated; ETS(A,N,N).
@@ -359,9 +359,10 @@ impl Model for Ets {
 
 /// The best of a small pool of ETS models by the corrected Akaike criterion.
 ///
-/// Without a season: level alone, linear and damped trend, errors additive; multiplicative errors were tried and forecast
-/// worse. With one, over values above zero: errors additive or multiplicative, trends damped, seasons multiplicative or
-/// additive; over other values the additive forms. The pools are small because larger ones do not forecast better.
+/// Without a season: level alone, linear and damped trend, errors additive; multiplicative errors forecast yearly series no
+/// better and weekly ones worse. With one, over values above zero: errors additive or multiplicative, seasons likewise,
+/// trends damped, or linear under a multiplicative season; over other values the additive forms of that pool. The pools are
+/// small because larger ones brought no clear gain.
 /// `beta` stays below 0.2: the likelihood of short series likes trends that follow the last differences, forecasts do not.
 ///
 /// In: `y`, at least [`Kernel::observations_min`] observed; a form that needs more is left out. Out: as [`Ets`]. O(n) time
@@ -389,11 +390,11 @@ impl Model for AutoEts {
 
     fn bind(&self, _args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
         let pool = if season_length > 1 { SEASONAL.to_vec() } else { PLAIN.to_vec() };
-        Ok(Arc::new(Kernels { name: self.name(), pool, fixed: [None; 4], season_length }))
+        Ok(Arc::new(Kernels { name: self.name(), pool, short: PLAIN.to_vec(), fixed: [None; 4], season_length }))
     }
 }
 
-/// The pool without a season.
+/// The pool without a season, and of series too short for one.
 const PLAIN: [Form; 3] = [
     Form::new(Error::Add, Trend::None, Season::None),
     Form::new(Error::Add, Trend::Add, Season::None),

@@ -36,18 +36,20 @@ fn series(y: &[f64]) -> (Vec<f64>, f64) {
 ///
 /// Deviations are those of R's `class1`, `class2` and `class3`. Without a trend but with an additive season R 8.20 puts gamma
 /// at the wrong state, so they were called with a zero trend; under a damped trend its `class3` damps the slope one step
-/// late, so it was called with phi b for b and phi beta for beta. All others equal `forecast(ets)$upper`. Relative tolerance
-/// 1e-8: both sides compute in f64, in another order.
+/// late, so it was called with phi b for b and phi beta for beta. All others equal `forecast(ets)$upper`.
+///
+/// statsforecast 2.1.1: `ets.ets_f(WEEKS, m=7, model)` and, for each h, the last of `ets.forecast_ets(r, h=h, level=[95])`;
+/// no damped trend, of which its forecasts (but not its fit) count the first damping twice, and no deviations under a
+/// multiplicative error, where they are not those of the book (its mean does not move along the horizon).
+/// Relative tolerance 1e-8: all compute in f64, in another order.
 #[test]
-fn every_form_agrees_with_r_from_its_parameters_and_start_states() {
-    for g in GOLDEN {
+fn every_form_agrees_with_r_and_statsforecast_from_their_parameters_and_start_states() {
+    for g in GOLDEN.iter().chain(&PEER) {
+        let smooth = g.smooth;
         let place = |row: &[&str; 3], word: &str| row.iter().position(|w| *w == word).unwrap();
         let code = place(&WORDS[0], g.form.0) + 2 * place(&WORDS[1], g.form.1) + 6 * place(&WORDS[2], g.form.2);
         let form = Form::from_code(code as f64);
         let what = format!("{form:?}");
-        let uses = form.uses();
-        let smooth = std::array::from_fn(|i| if uses[i] { [0.3, 0.1, 0.2, 0.9][i] } else { [0.0, 0.0, 0.0, 1.0][i] });
-
         let choice = Choice::parse(&written(form, ""), 7).unwrap();
         let mut state = State::default();
         state.parameters.push(form.code());
@@ -67,7 +69,9 @@ fn every_form_agrees_with_r_from_its_parameters_and_start_states() {
         deviations(form, smooth, now, g.variance, &mut path);
         for (i, h) in [1, 2, 7, 8, 15].into_iter().enumerate() {
             close(path.mean[h - 1], g.mean[i], &what);
-            close(path.deviation[h - 1], g.deviation[i], &what);
+            if !g.deviation[i].is_nan() {
+                close(path.deviation[h - 1], g.deviation[i], &what);
+            }
         }
 
         let (inverse, logs) = series(&WEEKS);
@@ -134,7 +138,8 @@ fn forms_with_a_name_of_their_own_are_those_of_the_family() {
     }
 }
 
-/// The search must reach what a dense grid over the same region reaches with the same backcast.
+/// The search must come within half a unit of deviance (y has 120 values) of a dense grid over the same region with the
+/// same backcast: several hollows of a flat likelihood are no difference to a forecast.
 #[test]
 fn the_search_finds_what_a_dense_grid_finds() {
     let y = sales(120);
@@ -164,7 +169,7 @@ fn the_search_finds_what_a_dense_grid_finds() {
             }
         }
         let gap = if form.error == Error::Mul { found.score - least } else { (found.score / least).ln() };
-        assert!(gap < 2e-3, "{form:?} found={found:?} grid={least}");
+        assert!(120.0 * gap < 0.5, "{form:?} found={found:?} grid={least}");
     }
 }
 
@@ -224,6 +229,17 @@ fn the_pool_keeps_its_choice_in_the_state_and_takes_no_product_of_zeros() {
     let flat: Vec<f64> = sales(40);
     let (state, ..) = fit("auto_ets", &flat, 1, 8).unwrap();
     assert_eq!(Form::from_code(state.parameters[0]).season, Season::None);
+}
+
+/// A backcast through such a jump leaves every mean at or below zero; the search then begins at a flat start.
+#[test]
+fn a_wild_series_above_zero_is_forecast_by_every_form() {
+    let mut y = vec![0.1; 25];
+    y.extend([8000.0, 0.1, 9000.0]);
+    for form in FORMS {
+        let (_, path, _) = fit(&written(form, ""), &y, 7, 9).unwrap();
+        assert!(path.mean.iter().all(|v| v.is_finite()), "{form:?}");
+    }
 }
 
 #[test]
@@ -307,8 +323,9 @@ const WEEKS: [f64; 28] = [
 /// Level, trend and the season of each phase.
 type States = (f64, f64, &'static [f64]);
 
-/// A fit of R.
+/// A fit of R or statsforecast.
 struct Golden {
+    smooth: [f64; 4],
     form: (&'static str, &'static str, &'static str),
     start: States,
     end: States,
@@ -321,6 +338,7 @@ struct Golden {
 
 const GOLDEN: [Golden; 15] = [
     Golden {
+        smooth: [0.3, 0.0, 0.0, 1.0],
         form: ("add", "none", "none"),
         start: (28.334921875, 0.0, &[]),
         end: (42.23332902241588, 0.0, &[]),
@@ -331,6 +349,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [12.503858283411128, 13.054411302279231, 15.516880061285155, 15.963857595009904, 18.79742074476926],
     },
     Golden {
+        smooth: [0.3, 0.0, 0.2, 1.0],
         form: ("add", "none", "add"),
         start: (
             32.400197100628795,
@@ -365,6 +384,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [2.5118375726171407, 2.622435415872081, 3.1171084527916575, 3.3606096328297332, 4.034608558128634],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.0, 1.0],
         form: ("add", "add", "none"),
         start: (25.67403318090365, 1.367243956983314, &[]),
         end: (41.862388592254305, 2.501932981167682, &[]),
@@ -375,6 +395,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [13.968620242667603, 15.044664427008042, 26.905462716800322, 30.315446153553395, 60.421347190070826],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 1.0],
         form: ("add", "add", "add"),
         start: (
             32.41573834310704,
@@ -409,6 +430,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [2.702069844330845, 2.910218286421975, 5.204554078488594, 6.131972311969201, 12.044686599707314],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.0, 0.9],
         form: ("add", "damped", "none"),
         start: (23.457109601962518, 2.275917875723363, &[]),
         end: (41.92037474671988, 2.583960837381974, &[]),
@@ -419,6 +441,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [14.112876189257424, 15.148185678800132, 24.481252671742844, 26.782051907171674, 43.36050274800199],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 0.9],
         form: ("add", "damped", "add"),
         start: (
             32.49994598138406,
@@ -453,6 +476,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [2.771145968540573, 2.9744350557304626, 4.807037469638065, 5.506909917599039, 8.861231726409185],
     },
     Golden {
+        smooth: [0.3, 0.0, 0.0, 1.0],
         form: ("mul", "none", "none"),
         start: (27.79765625, 0.0, &[]),
         end: (42.23330430892048, 0.0, &[]),
@@ -463,6 +487,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [16.396615926199882, 17.224765269750296, 21.016170574336556, 21.722511559936468, 26.3622290088141],
     },
     Golden {
+        smooth: [0.3, 0.0, 0.2, 1.0],
         form: ("mul", "none", "add"),
         start: (
             31.25256644819089,
@@ -497,6 +522,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [2.796908745587355, 2.1173043464858945, 5.1667976088162195, 3.912394381704338, 4.7782832655996925],
     },
     Golden {
+        smooth: [0.3, 0.0, 0.2, 1.0],
         form: ("mul", "none", "mul"),
         start: (
             31.713917440603495,
@@ -531,6 +557,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [2.794145955833282, 1.9216380641108401, 6.099555446493743, 3.747262292377102, 4.507898854317054],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.0, 1.0],
         form: ("mul", "add", "none"),
         start: (23.367104707068457, 1.5653434932768107, &[]),
         end: (41.87855003139533, 2.507528116779336, &[]),
@@ -541,6 +568,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [18.201475803663225, 20.777477571079327, 44.10562319153208, 50.89422891862532, 121.67478743999249],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 1.0],
         form: ("mul", "add", "add"),
         start: (
             31.014761345265534,
@@ -575,6 +603,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [3.0028235326623722, 2.446692100190769, 7.124977007727083, 7.047090639709184, 14.66312109971107],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 1.0],
         form: ("mul", "add", "mul"),
         start: (
             31.03444760878384,
@@ -609,6 +638,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [3.0289647936161312, 2.152277374578159, 10.301248121476357, 7.0001704657281785, 13.9460789939553],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.0, 0.9],
         form: ("mul", "damped", "none"),
         start: (22.212854053075, 2.46252325440172, &[]),
         end: (41.92262645999635, 2.5842401715380205, &[]),
@@ -619,6 +649,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [18.483743040558064, 20.875106335631394, 38.972908524416994, 43.536170742560785, 82.35779788915052],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 0.9],
         form: ("mul", "damped", "add"),
         start: (
             31.40125377326072,
@@ -653,6 +684,7 @@ const GOLDEN: [Golden; 15] = [
         deviation: [3.101815492101579, 2.5061574076670943, 6.881522486044435, 6.422725782953484, 10.904527150405741],
     },
     Golden {
+        smooth: [0.3, 0.1, 0.2, 0.9],
         form: ("mul", "damped", "mul"),
         start: (
             30.99786810287975,
@@ -685,5 +717,114 @@ const GOLDEN: [Golden; 15] = [
         variance: 0.00830787654412796,
         mean: [34.1923501342908, 22.510307759665665, 60.13012118683924, 34.5614926414765, 34.738052358321646],
         deviation: [3.116549069738179, 2.2028778135771727, 9.505368608012564, 6.266862498895933, 10.186311486923817],
+    },
+];
+
+/// Of statsforecast.
+const PEER: [Golden; 3] = [
+    Golden {
+        smooth: [0.308586643637057, 0.09873509093689745, 0.21146283163598614, 1.0],
+        form: ("add", "add", "add"),
+        start: (
+            32.19667734327185,
+            0.06777048292347704,
+            &[
+                -2.298334846827075,
+                -13.254976755459044,
+                -9.107662756771408,
+                6.391624505860732,
+                -4.389378025835535,
+                1.3709674131579448,
+                21.28776046587438,
+            ],
+        ),
+        end: (
+            36.81425176274635,
+            0.3360238918785732,
+            &[
+                -2.604580574958722,
+                -13.131050747483094,
+                -8.78510914293904,
+                6.303307929888249,
+                -4.202944432676659,
+                1.2016012591053,
+                21.793299162836902,
+            ],
+        ),
+        sum: 126.25623023786062,
+        lik: 135.47277562998408,
+        variance: 8.417082015857375,
+        mean: [34.5456950796662, 24.3552487990204, 60.95971816873327, 36.897862322816216, 39.25002956596622],
+        deviation: [2.9012207802677437, 3.132661563582297, 5.609304939552954, 6.619071486528536, 12.927117732086868],
+    },
+    Golden {
+        smooth: [0.5222824174351025, 0.22836963822678277, 0.15833261733095444, 1.0],
+        form: ("mul", "add", "add"),
+        start: (
+            31.025974514001234,
+            -0.1266271824403461,
+            &[
+                -1.8249892950695727,
+                -12.840414492470702,
+                -9.029118339133653,
+                6.470986749246118,
+                -4.265586025991458,
+                1.2504477948807269,
+                20.238673608538537,
+            ],
+        ),
+        end: (
+            37.57682010948097,
+            0.81281395079305,
+            &[
+                -2.4544861857234186,
+                -12.859926613113364,
+                -8.683554407481688,
+                6.423739912915655,
+                -4.116651802604579,
+                1.2160400600849166,
+                21.126169810924587,
+            ],
+        ),
+        sum: 0.19884882398469075,
+        lik: 149.17993462043233,
+        variance: 0.01325658826564605,
+        mean: [35.9351478745506, 26.342521397953703, 64.3926875759569, 41.62484553010195, 47.3145431856533],
+        deviation: [f64::NAN; 5],
+    },
+    Golden {
+        smooth: [0.3094239750008119, 0.10338947968509503, 0.2054626318998129, 1.0],
+        form: ("mul", "add", "mul"),
+        start: (
+            31.066503867387247,
+            0.13695800342690032,
+            &[
+                0.9468780356716238,
+                0.6104253008010093,
+                0.7253343934824691,
+                1.1956221665317108,
+                0.8666085237580308,
+                1.0396053375671448,
+                1.6155262421880112,
+            ],
+        ),
+        end: (
+            36.686551948966546,
+            0.14033988177174142,
+            &[
+                0.9329832366236435,
+                0.6137405280019759,
+                0.73732248161587,
+                1.1849192224448801,
+                0.8729197939473419,
+                1.0323787945994158,
+                1.6238510304218334,
+            ],
+        ),
+        sum: 0.13457113834461074,
+        lik: 138.45245297874416,
+        variance: 0.008971409222974049,
+        mean: [34.35887273503103, 22.68828831000729, 61.168732616323695, 35.275416034890476, 36.19195933474993],
+        deviation: [f64::NAN; 5],
     },
 ];

@@ -28,8 +28,8 @@ struct Golden {
 }
 
 /// Golden: statsforecast 2.1.1, `r = theta.auto_theta(y, m, model="STM" | "OTM" | "DSTM" | "DOTM")` and
-/// `theta.forecast_theta(r, 15)`. From its parameters and its start level, with our own season, the recursion must reach
-/// its errors and its means. Relative tolerance 1e-9: its line moves on by another formula.
+/// `theta.forecast_theta(r, 15)`. From its parameters and its start level, with our own season, the recursion must
+/// reach its errors and its means. Relative tolerance 1e-9: its line moves on by another formula.
 #[test]
 fn the_recursion_agrees_with_statsforecast_for_its_parameters() {
     for (y, m, goldens) in [(&AIR[..], 12, &AIR_GOLDEN), (&SLOW[..], 7, &SLOW_GOLDEN)] {
@@ -53,7 +53,7 @@ fn close(own: f64, golden: f64, name: &str) {
     assert!((own - golden).abs() <= 1e-9 * golden.abs().max(1.0), "{name}: own={own} golden={golden}");
 }
 
-/// Without the weight of the start level, which statsforecast does not have, the search minimises the same sum.
+/// Without the prior, which statsforecast does not have, the search minimises the same sum.
 #[test]
 fn the_search_ends_no_higher_than_statsforecast() {
     for (y, m, goldens) in [(&AIR[..], 12, &AIR_GOLDEN), (&SLOW[..], 7, &SLOW_GOLDEN)] {
@@ -63,7 +63,7 @@ fn the_search_ends_no_higher_than_statsforecast() {
             let z = y.iter().enumerate().map(|(t, v)| x.form.remove(*v, x.factor(t as u64)) - x.zero).collect();
             let (is_dynamic, is_fixed) = (name.starts_with("dynamic"), !name.contains("optimized"));
             let lines = Lines::new(z, is_dynamic, &mut Buffers::default());
-            let found = lines.search(None, is_fixed.then_some(CLASSIC), 0.0);
+            let found = lines.search(None, is_fixed.then_some(CLASSIC), false);
             assert!(found.sse <= golden.sse, "{name} m={m} own={found:?} statsforecast={}", golden.sse);
         }
     }
@@ -75,10 +75,10 @@ fn the_search_finds_what_a_dense_grid_finds() {
         for y in [&AIR[..], &SLOW[..], &AIR[20..40]] {
             let z = y.iter().map(|v| v - y[0]).collect();
             let lines = Lines::new(z, is_dynamic, &mut Buffers::default());
-            let found = lines.search(None, None, START_WEIGHT);
-            let grid = (100..=989).map(|i| lines.search(Some(f64::from(i) / 1000.0), None, START_WEIGHT).sse);
+            let found = lines.search(None, None, true);
+            let grid = (100..=989).map(|i| lines.search(Some(f64::from(i) / 1000.0), None, true).score);
             let least = grid.fold(f64::INFINITY, f64::min);
-            assert!(found.sse <= least * (1.0 + 1e-5), "found={found:?} grid={least}");
+            assert!(found.score <= least * (1.0 + 1e-5), "found={found:?} grid={least}");
         }
     }
 }
@@ -104,7 +104,7 @@ fn a_line_is_forecast_as_that_line_where_its_weight_is_fitted() {
     let y: Vec<f64> = (0..40).map(|t| 5.0 + 2.0 * f64::from(t)).collect();
     for name in ["optimized_theta", "dynamic_optimized_theta"] {
         let (_, path, _) = fit(name, &y, 1, 10);
-        // The weight of the start level keeps it from being exact.
+        // The prior keeps it from being exact.
         let worst = path.mean.iter().enumerate().map(|(t, v)| (v - (85.0 + 2.0 * t as f64)).abs()).fold(0.0, f64::max);
         assert!(worst < 0.5, "{name} {:?}", path.mean);
     }
