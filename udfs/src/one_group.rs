@@ -3,10 +3,10 @@
 use crate::args::Args;
 use crate::error::Result;
 use crate::functions::{GroupFunction, GroupSchema, Outcome, Unlimited};
+use crate::signature::Role;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
 use arrow::util::display::array_value_to_string;
-use crate::signature::Role;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

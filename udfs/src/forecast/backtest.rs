@@ -14,12 +14,12 @@ use super::calendar::{Clock, Frequency};
 use super::choice::pieces;
 use super::clean::Duplicates;
 use super::forecaster::{Asking, Terms};
+use super::function::{self, AUTO};
 use super::measure::{owned_by, unlike};
 use super::predictive::Asked;
 use super::series::{Layout, Series};
 use super::status::{Refusal, Status};
 use super::worker::Cleaning;
-use super::{Choice, function};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
@@ -254,18 +254,12 @@ fn models<'a>(args: &'a Args, naive: &'static str) -> Result<Vec<&'a str>> {
     }
 }
 
-/// The default of forecast's `model`.
-const AUTO: &str = "auto";
-
-/// A model as `forecast` asks for it, the simpler ones below it if they are wanted, and its name.
+/// A model as `forecast` asks for it, and its name.
 fn asking(text: &str, season_length: usize, fallback: bool) -> Result<(String, Asking)> {
     if text == AUTO {
         return Ok((AUTO.into(), Asking::Auto));
     }
-    let mut ladder = vec![Arc::new(Choice::parse(text, season_length)?)];
-    while fallback && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {
-        ladder.push(Arc::new(next));
-    }
+    let ladder = function::ladder(text, fallback, season_length)?;
     Ok((ladder[0].text.clone(), Asking::Ladder(ladder)))
 }
 
@@ -429,9 +423,7 @@ impl GroupWorker for Worker {
     fn memory_bytes(&self) -> usize {
         // A row leaves as columns of about its own size.
         let row = size_of::<Row>() + size_of::<origins::Interval>() * self.plan.rolling.levels.len();
-        8 * self.series.capacity() + self.steps.memory_bytes()
-            + self.bench.memory_bytes()
-            + 2 * self.done.len() * row
+        8 * self.series.capacity() + self.steps.memory_bytes() + self.bench.memory_bytes() + 2 * self.done.len() * row
     }
 
     fn shed(&mut self) -> bool {

@@ -377,7 +377,7 @@ fn size(number: i64) -> Result<usize> {
 }
 
 /// The name of the choice by class and rolling origins.
-const AUTO: &str = "auto";
+pub(super) const AUTO: &str = "auto";
 
 /// Model, season, horizon and bounds. Errors: `Argument`.
 fn terms(args: &Args) -> Result<Terms> {
@@ -392,7 +392,7 @@ fn terms(args: &Args) -> Result<Terms> {
 }
 
 /// The model asked for and those below it. Errors: `Argument`.
-fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choice>>> {
+pub(super) fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choice>>> {
     let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
     let mut ladder = vec![Arc::new(first)];
     while falls && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {

@@ -117,7 +117,8 @@ impl Bench {
 
     /// Bytes held.
     pub(super) fn memory_bytes(&self) -> usize {
-        let words = self.naive_means.capacity() + self.means.capacity() + self.capped.capacity() + self.scratch.capacity();
+        let words =
+            self.naive_means.capacity() + self.means.capacity() + self.capped.capacity() + self.scratch.capacity();
         8 * words + self.models.iter().chain([&self.naive]).map(Forecaster::memory_bytes).sum::<usize>()
     }
 
@@ -132,7 +133,7 @@ impl Bench {
         self.naive_means.clear();
         for cutoff in rolling.cutoffs(y.len()) {
             let before = seen(&y[..cutoff], rolling, &mut self.capped, &mut self.scratch);
-            let done = self.naive.fit(before).is_ok();
+            let done = self.naive.fit(before, before).is_ok();
             for t in 0..rolling.horizon {
                 self.naive_means.push(if done { self.naive.step(t, &mut self.bounds) } else { f64::NAN });
             }
@@ -153,7 +154,8 @@ impl Bench {
             return Err(Refusal::new(Status::TooShort, "no value is observed before the first cutoff"));
         }
         let forecaster = &mut self.models[model];
-        let fitted = forecaster.fit(seen(before, rolling, &mut self.capped, &mut self.scratch))?;
+        let values = seen(before, rolling, &mut self.capped, &mut self.scratch);
+        let fitted = forecaster.fit(values, values)?;
         let scale = Scale::of(before, rolling.scale_length);
         let fell = fitted.reason.filter(|_| fitted.status == Status::Fallback);
         let mut score = Score { origins: 1, chosen: Some(fitted.model), fell, ..Score::default() };

@@ -85,7 +85,8 @@ fn cleaning_is_that_of_forecast_and_spikes_are_capped_for_fits_alone() {
     assert_eq!((out.text("status", 0), out.count("n", 0), out.count("origins", 0)), ("ok".into(), 2, 2));
     let days: ArrayRef = Arc::new((0..12).map(|d| Some(20_000 + d / 2)).collect::<Date32Array>());
     let value: ArrayRef = Arc::new(Float64Array::from(vec![2.0; 12]));
-    let twice = batch(vec![("sku", Arc::new(StringArray::from(vec!["a"; 12])) as ArrayRef), ("ds", days), ("qty", value)]);
+    let twice =
+        batch(vec![("sku", Arc::new(StringArray::from(vec!["a"; 12])) as ArrayRef), ("ds", days), ("qty", value)]);
     let out = run(&Backtest, &twice, json!({"horizon": 2, "models": "naive", "duplicates": "sum"})).unwrap();
     assert_eq!((out.real("sum_actual", 0), out.real("mae", 0)), (16.0, 0.0));
     let last = run(&Backtest, &twice, json!({"horizon": 2, "duplicates": "last"})).err().unwrap().to_string();
