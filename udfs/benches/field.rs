@@ -94,7 +94,7 @@ fn run(set: &Set, series: &[Series], model: &str, options: &Options) -> Result<(
     let given = given.as_object_mut().ok_or("no object")?;
     given.extend(options.given.clone());
     let args = Args::check(Forecast.signature(), std::mem::take(given))?;
-    let schema = GroupSchema { schema: series[0].rows.schema(), keys: 1, order: 1 };
+    let schema = GroupSchema { schema: series[0].rows.schema(), keys: 1, order: 1, values: vec![], sides: vec![] };
     let bound = Forecast.bind(&schema, &args)?;
     let mut worker = bound.worker();
     let mut counts = Vec::with_capacity(series.len());

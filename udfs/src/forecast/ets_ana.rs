@@ -38,6 +38,10 @@ impl Model for EtsAna {
         true
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&EtsAnn)
     }

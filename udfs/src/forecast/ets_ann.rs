@@ -29,6 +29,10 @@ impl Model for EtsAnn {
         "Hyndman, Koehler, Ord & Snyder (2008), Forecasting with Exponential Smoothing, ch. 2 and table 6.1"
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Naive)
     }

@@ -65,6 +65,10 @@ impl Model for LinearTrend {
         "Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., 7.2 and 7.9"
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Drift)
     }
@@ -110,6 +114,10 @@ impl Model for Harmonic {
                 },
             ]
         }
+    }
+
+    fn has_exact_spread(&self) -> bool {
+        true
     }
 
     fn simpler(&self) -> Option<&'static dyn Model> {

@@ -14,6 +14,7 @@ pub(super) fn class_1_deviations(variance: f64, alpha: f64, gamma: f64, m: usize
 }
 
 /// How many standard deviations either side of the mean hold `level` percent of a normal distribution; `level` in 1..=99.
+#[cfg(test)]
 pub(super) fn half_width(level: i64) -> f64 {
     normal_quantile(0.5 + level as f64 / 200.0)
 }

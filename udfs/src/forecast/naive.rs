@@ -27,6 +27,10 @@ impl Model for Naive {
         "Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., 5.2 and 5.5"
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         None
     }

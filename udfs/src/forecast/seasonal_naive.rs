@@ -36,6 +36,10 @@ impl Model for SeasonalNaive {
         true
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Naive)
     }

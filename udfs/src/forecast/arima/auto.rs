@@ -122,6 +122,10 @@ impl Model for AutoArima {
         &PARAMS
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&EtsAnn)
     }

@@ -105,6 +105,10 @@ impl Model for Arima {
         &PARAMS
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&EtsAnn)
     }

@@ -29,12 +29,13 @@ pub struct HolidayColumn {
 /// A name that never occurs in `0..values + horizon` makes no column: it changes nothing.
 pub fn holiday_columns(holidays: &[Holiday], values: usize, horizon: usize) -> Vec<HolidayColumn> {
     let mut columns: Vec<(&str, i64, HolidayColumn)> = Vec::new();
+    let steps = i64::try_from(values + horizon).unwrap_or(i64::MAX);
     for holiday in holidays {
-        for offset in holiday.lower_window..=holiday.upper_window {
-            let Some(at) = holiday.position.checked_add(offset).and_then(|p| usize::try_from(p).ok()) else { continue };
-            if at >= values + horizon {
-                continue;
-            }
+        // Offsets that touch the calendar, whatever the window says.
+        let first = holiday.lower_window.max(0_i64.saturating_sub(holiday.position));
+        let last = holiday.upper_window.min(steps.saturating_sub(1).saturating_sub(holiday.position));
+        for offset in first..=last {
+            let at = (holiday.position + offset) as usize;
             let known = columns.iter().position(|(name, o, _)| *name == holiday.name && *o == offset);
             let index = known.unwrap_or_else(|| {
                 let name = if offset == 0 { holiday.name.into() } else { format!("{}{offset:+}", holiday.name) };

@@ -163,6 +163,9 @@ fn closed_days_are_missing_and_forecast_as_zero() {
 
 #[test]
 fn a_holiday_is_a_column_per_name_and_offset() {
+    let always = Holiday { name: "always", position: 1, lower_window: i64::MIN, upper_window: i64::MAX };
+    assert_eq!(holiday_columns(&[always], 2, 1).len(), 3);
+    assert_eq!(holiday_columns(&[always], 0, 0), []);
     let easter = |position| Holiday { name: "easter", position, lower_window: -1, upper_window: 1 };
     let new_year = Holiday { name: "new_year", position: 3, lower_window: 0, upper_window: 0 };
     let columns = holiday_columns(&[easter(0), new_year, easter(6), easter(100), easter(i64::MIN)], 5, 3);

@@ -87,6 +87,10 @@ impl Model for Ses {
         &[ALPHA]
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&Naive)
     }
@@ -123,6 +127,10 @@ impl Model for Holt {
 
     fn params(&self) -> &'static [Param] {
         &[ALPHA, BETA]
+    }
+
+    fn has_exact_spread(&self) -> bool {
+        true
     }
 
     fn simpler(&self) -> Option<&'static dyn Model> {
@@ -162,6 +170,10 @@ impl Model for DampedHolt {
 
     fn params(&self) -> &'static [Param] {
         &[ALPHA, BETA, PHI]
+    }
+
+    fn has_exact_spread(&self) -> bool {
+        true
     }
 
     fn simpler(&self) -> Option<&'static dyn Model> {
@@ -208,6 +220,10 @@ impl Model for HoltWintersAdditive {
         true
     }
 
+    fn has_exact_spread(&self) -> bool {
+        true
+    }
+
     fn simpler(&self) -> Option<&'static dyn Model> {
         Some(&EtsAna)
     }
@@ -243,6 +259,10 @@ impl Model for HoltWintersMultiplicative {
     }
 
     fn is_seasonal(&self) -> bool {
+        true
+    }
+
+    fn has_exact_spread(&self) -> bool {
         true
     }
 
@@ -310,6 +330,10 @@ impl Model for Ets {
             GAMMA,
             PHI,
         ]
+    }
+
+    fn has_exact_spread(&self) -> bool {
+        true
     }
 
     fn simpler(&self) -> Option<&'static dyn Model> {

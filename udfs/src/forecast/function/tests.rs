@@ -256,7 +256,7 @@ fn gaps_are_filled_as_asked() {
         );
         let upper = out.0.column_by_name("yhat_upper_68").unwrap().as_primitive::<Float64Type>().value(0);
         let sigma = (sse.iter().sum::<f64>() / 4.0).sqrt();
-        assert!((upper - (5.0 + intervals::half_width(68) * sigma)).abs() < 1e-12, "{fill}");
+        assert!((upper - (5.0 + crate::forecast::intervals::half_width(68) * sigma)).abs() < 1e-12, "{fill}");
         assert_eq!(out.times(), ["2024-01-06"]);
     }
     let far: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 1_000_000_000_000]));
@@ -415,14 +415,23 @@ fn a_panicking_model_costs_its_series_alone() {
     let plan = Plan {
         clock: Clock::new(&DataType::Date32).unwrap(),
         layout: Layout::of(&GroupSchema::new(rows.schema(), 1, 1)),
-        horizon: 2,
-        season_length: 1,
         frequency: Frequency::Auto,
-        ladder: vec![Choice::plain(&Broken, 1).unwrap()],
-        levels: vec![],
-        quantiles: vec![],
-        cleaning: cleaning(&args(json!({"horizon": 2})).unwrap()).unwrap(),
-        non_negative: None,
+        terms: Arc::new(Terms {
+            asking: Asking::Ladder(vec![Arc::new(Choice::plain(&Broken, 1).unwrap())]),
+            season_length: 1,
+            horizon: 2,
+            asked: Asked::default(),
+            non_negative: None,
+        }),
+        cleaning: Cleaning {
+            fill: Fill::Error,
+            duplicates: Duplicates::Error,
+            drop_leading_zeros: false,
+            cap_spikes: false,
+        },
+        refit_every: 14,
+        arguments: 0,
+        fitted: false,
         regressors: vec![],
         holidays: false,
     };
