@@ -5,6 +5,7 @@
 
 use crate::args::Args;
 use crate::baskets;
+use crate::classification;
 use crate::error::{Error, Result};
 use crate::forecast;
 use crate::signature::Signature;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 #[rustfmt::skip]
 pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &forecast::Forecast,
+    &forecast::Backtest,
+    &forecast::ProfileSeries,
+    &classification::ClassificationReport,
     &baskets::BasketPrefixes,
     &baskets::MineShard,
     &baskets::DeriveRules,

@@ -4,9 +4,12 @@
 
 pub mod args;
 pub mod baskets;
+pub mod classification;
 pub mod error;
 pub mod forecast;
 pub mod functions;
+#[cfg(test)]
+mod one_group;
 pub mod signature;
 
 pub use error::{Error, Result};

@@ -99,7 +99,7 @@ fn split(text: &str) -> Result<(&str, Map<String, Value>)> {
 }
 
 /// Splits at commas outside brackets.
-fn pieces(inside: &str) -> impl Iterator<Item = &str> {
+pub(super) fn pieces(inside: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_i32;
     inside.split(move |c| {
         match c {

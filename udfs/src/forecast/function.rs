@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// ([`super::Status`]). O(n + horizon) time and memory per series for every model of [`super::MODELS`].
 pub struct Forecast;
 
-static SIGNATURE: Signature = Signature {
+pub(super) static SIGNATURE: Signature = Signature {
     name: "forecast",
     summary: "forecasts every series: mean, prediction intervals and a status row for each",
     columns: &[
@@ -324,7 +324,7 @@ impl GroupFunction for Forecast {
     }
 }
 
-fn cleaning(args: &Args) -> Result<Cleaning> {
+pub(super) fn cleaning(args: &Args) -> Result<Cleaning> {
     Ok(Cleaning {
         fill: match args.text("fill")? {
             "null" => Fill::Null,
@@ -377,7 +377,7 @@ fn size(number: i64) -> Result<usize> {
 }
 
 /// The name of the choice by class and rolling origins.
-const AUTO: &str = "auto";
+pub(super) const AUTO: &str = "auto";
 
 /// Model, season, horizon and bounds. Errors: `Argument`.
 fn terms(args: &Args) -> Result<Terms> {
@@ -392,7 +392,7 @@ fn terms(args: &Args) -> Result<Terms> {
 }
 
 /// The model asked for and those below it. Errors: `Argument`.
-fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choice>>> {
+pub(super) fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Vec<Arc<Choice>>> {
     let first = Choice::parse(name, season_length).map_err(|e| Error::Argument(format!("forecast: {e}")))?;
     let mut ladder = vec![Arc::new(first)];
     while falls && let Some(next) = ladder.last().map(|c| c.simpler(season_length)).transpose()?.flatten() {
