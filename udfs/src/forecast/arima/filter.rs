@@ -12,7 +12,7 @@
 //! ARMA state; then gain and change while it is `STARTING`, or the covariance, ARMA state first, while it is `FULL`.
 
 use super::super::{Buffers, State};
-use super::covariance::{DIFFUSE, Moving, after_updates};
+use super::covariance::{DIFFUSE, Moving, after_updates, settled};
 use super::likelihood::{SETTLED as NEAR, first_gain};
 use super::process::lanes_mut;
 use super::system::{Parameters, System, remember};
@@ -152,9 +152,12 @@ impl<'a> Filter<'a> {
         let (lost, r) = (self.system.lost(), self.system.span());
         let dim = lost + r;
         let seen = steps.min(lost);
-        let updates = if self.states[0] == SETTLED && steps >= lost { usize::MAX } else { steps - seen };
         let mut matrix = self.buffers.take(r * r);
-        after_updates(&self.system.process, updates, &mut matrix, self.buffers);
+        if self.states[0] == SETTLED && steps >= lost {
+            settled(&self.system.process, &mut matrix);
+        } else {
+            after_updates(&self.system.process, steps - seen, &mut matrix, self.buffers);
+        }
         self.states.truncate(HEAD + dim);
         self.states.resize(HEAD + dim + dim * dim, 0.0);
         self.states[0] = FULL;
