@@ -29,7 +29,7 @@ pub(super) const HEAD: usize = 3;
 pub(super) const FULL_MAX: usize = 160;
 
 /// The covariance is that of a settled filter, up to this, in units of the shocks.
-const STILL: f64 = 1e-9;
+const STILL: f64 = 1e-8;
 
 /// An error with a variance above this comes from a diffuse prior and tells nothing.
 const UNKNOWN: f64 = 1e5;

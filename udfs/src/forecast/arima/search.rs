@@ -24,7 +24,7 @@ const BLOCKS: usize = COEFFICIENTS_MAX.div_ceil(LANES - 1);
 const PROSPECT: (f64, f64) = (4.0, 1.0);
 
 /// Most work of a climb: values times entries of the state, or half the entries of its covariance, times passes.
-const WORK_MAX: usize = 20_000_000;
+const WORK_MAX: usize = 10_000_000;
 
 /// Step of a derivative.
 const STEP: f64 = 1e-6;
