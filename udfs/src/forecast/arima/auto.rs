@@ -46,8 +46,9 @@ const ROOT_MIN: f64 = 1.01;
 /// Out: as [`super::Arima`]. D is 1 if the season is strong (STL, threshold 0.64), d the fewest differences that KPSS
 /// accepts at 5 %. From (2,d,2)(1,D,1), (0,d,0)(0,D,0), (1,d,0)(1,D,0) and (0,d,1)(0,D,1) the walk goes to the first
 /// neighbour with a smaller AICc until there is none; every AICc is that of the exact likelihood, near its maximum, and
-/// the winner's is brought to the maximum. Orders of a series with gaps are searched with the gaps bridged; coefficients
-/// are then found by the likelihood of what was observed.
+/// the winner's is brought to the maximum. Each climb starts at the best of the regression of Hannan & Rissanen, half of it,
+/// nothing, and the best order so far. Models with a root within 1.01 of the unit circle are passed over. Orders of a
+/// series with gaps are searched with the gaps bridged; coefficients are then found by the likelihood of what was observed.
 /// O(n m) a pass, some hundred passes; bounded by `max_models` and by a fixed amount of work. Errors: none beyond those of
 /// [`super::super::forecast`].
 /// Source: Hyndman & Khandakar (2008), Journal of Statistical Software 27(3).
@@ -313,9 +314,7 @@ impl<'a> Walk<'a> {
         let start = problem.best_start(&[nested, whole, half, none], buffers);
         let coefficients = problem.order.arma() + usize::from(problem.order.constant);
         let target = 0.5 * (penalty(coefficients, self.w.len() as f64) - self.best_aicc);
-        let affordable = (WORK_MAX - self.work.min(WORK_MAX)) / (self.w.len() * problem.order.span());
-        let effort = Effort { target, passes: QUICK.passes.min(affordable.max(2)), ..QUICK };
-        problem.climb(start, effort, buffers)
+        problem.climb(start, Effort { target, ..QUICK }, buffers)
     }
 }
 

@@ -42,8 +42,15 @@ impl Moving<'_> {
     }
 }
 
-/// The covariance of the state, `span` squared entries, after so many observed values; any large number stands for the
-/// end of all change. O(updates span^2).
+/// The covariance of the state, `span` squared entries, once nothing changes any more: that of the shock alone.
+pub(super) fn settled(process: &Process<1>, matrix: &mut [f64]) {
+    let r = process.span;
+    for (row, own) in matrix.chunks_exact_mut(r).zip(process.ma()) {
+        row.iter_mut().zip(process.ma()).for_each(|(c, other)| *c = own[0] * other[0]);
+    }
+}
+
+/// The covariance of the state, `span` squared entries, after so many observed values. O(updates span^2).
 pub(super) fn after_updates(process: &Process<1>, updates: usize, matrix: &mut [f64], buffers: &mut Buffers) {
     let r = process.span;
     let (mut column, mut change) = (buffers.take(r + 1), buffers.take(r));
@@ -63,9 +70,7 @@ pub(super) fn after_updates(process: &Process<1>, updates: usize, matrix: &mut [
         done += 1;
     }
     if done < updates {
-        for i in 0..r {
-            (0..r).for_each(|j| matrix[i * r + j] = process.ma()[i][0] * process.ma()[j][0]);
-        }
+        settled(process, matrix);
     }
     buffers.give(column);
     buffers.give(change);

@@ -3,7 +3,7 @@
 //! In: a series made ready and an order. Out: parameters and the state before the first value.
 
 use super::super::{Buffers, State};
-use super::filter::Filter;
+use super::filter::{FULL_MAX, Filter};
 use super::order::{COEFFICIENTS_MAX, Coefficients, Order};
 use super::search::{Effort, Evidence, Fit, Point, Problem};
 use super::series::{Ready, difference, is_constant};
@@ -102,8 +102,8 @@ pub(super) fn finish(
     state: &mut State,
 ) {
     let order = problem.order;
-    if ready.has_gaps() && order.lost() + order.span() <= super::filter::FULL_MAX {
-        let exact = Problem { evidence: Evidence::WithGaps(&ready.values), ..*problem };
+    let exact = Problem { evidence: Evidence::WithGaps(&ready.values), ..*problem };
+    if ready.has_gaps() && order.lost() + order.span() <= FULL_MAX && exact.affordable() > 1 {
         let better = exact.climb(fit.point, WITH_GAPS, buffers);
         if better.cost.is_finite() {
             fit = better;

@@ -12,7 +12,7 @@
 //! ARMA state; then gain and change while it is `STARTING`, or the covariance, ARMA state first, while it is `FULL`.
 
 use super::super::{Buffers, State};
-use super::covariance::{DIFFUSE, Moving, after_updates};
+use super::covariance::{DIFFUSE, Moving, after_updates, settled};
 use super::likelihood::{SETTLED as NEAR, first_gain};
 use super::process::lanes_mut;
 use super::system::{Parameters, System, remember};
@@ -29,7 +29,7 @@ pub(super) const HEAD: usize = 3;
 pub(super) const FULL_MAX: usize = 160;
 
 /// The covariance is that of a settled filter, up to this, in units of the shocks.
-const STILL: f64 = 1e-9;
+const STILL: f64 = 1e-8;
 
 /// An error with a variance above this comes from a diffuse prior and tells nothing.
 const UNKNOWN: f64 = 1e5;
@@ -152,9 +152,12 @@ impl<'a> Filter<'a> {
         let (lost, r) = (self.system.lost(), self.system.span());
         let dim = lost + r;
         let seen = steps.min(lost);
-        let updates = if self.states[0] == SETTLED && steps >= lost { usize::MAX } else { steps - seen };
         let mut matrix = self.buffers.take(r * r);
-        after_updates(&self.system.process, updates, &mut matrix, self.buffers);
+        if self.states[0] == SETTLED && steps >= lost {
+            settled(&self.system.process, &mut matrix);
+        } else {
+            after_updates(&self.system.process, steps - seen, &mut matrix, self.buffers);
+        }
         self.states.truncate(HEAD + dim);
         self.states.resize(HEAD + dim + dim * dim, 0.0);
         self.states[0] = FULL;

@@ -12,7 +12,7 @@ use super::super::Buffers;
 use super::process::{Lane, Process, add_product, lanes_mut, zip};
 
 /// The variance of the one-step error is that of the shocks, up to this share.
-pub(super) const SETTLED: f64 = 1e-10;
+pub(super) const SETTLED: f64 = 1e-8;
 
 /// Steps between two looks at the size of the product of the variances.
 const STRIDE: usize = 8;

@@ -43,9 +43,12 @@ use std::sync::Arc;
 /// Coefficients by exact Gaussian maximum likelihood with stationary autoregression and invertible moving average; the
 /// variance of the shocks is the sum of squared standardised errors over (n - d - m D - coefficients found). Missing
 /// values are left out exactly, by a filter that carries the covariance of its state through the gap; only a state of
-/// more than 160 entries (a season of months in days) takes a missing value for its forecast.
-/// Estimate: O(n (p + q + m (P + Q))) a pass, some ten passes. Update: O(d + m D + coefficients) a value in the steady
-/// state. Errors: `Argument` for orders or coefficients that contradict each other.
+/// more than 160 entries (a season of months in days) takes a missing value for its forecast, and where a series with
+/// gaps is so long that its likelihood takes a fraction of a second, coefficients are those of the series with gaps
+/// bridged. A differenced series without variance gets coefficients of 0.
+/// Estimate: O(n (p + q + m (P + Q))) a pass, some ten passes, O(n (d + m D + p + q + m (P + Q))^2) with gaps. Update:
+/// O(d + m D + coefficients) a value once the gain stands still; the state then holds the last d + m D values and
+/// max(p + m P, q + m Q + 1) more numbers. Errors: `Argument` for orders or coefficients that contradict each other.
 /// Source: Box & Jenkins; Hyndman & Athanasopoulos, FPP3, ch. 9; golden values from R `stats::arima`.
 pub(super) struct Arima;
 

@@ -23,6 +23,9 @@ const BLOCKS: usize = COEFFICIENTS_MAX.div_ceil(LANES - 1);
 /// A climb is without prospect if so many times what the next step promises, and so much more, does not reach its target.
 const PROSPECT: (f64, f64) = (4.0, 1.0);
 
+/// Most work of a climb: values times entries of the state, or half the entries of its covariance, times passes.
+const WORK_MAX: usize = 10_000_000;
+
 /// Step of a derivative.
 const STEP: f64 = 1e-6;
 
@@ -150,6 +153,17 @@ impl Problem<'_> {
         point
     }
 
+    /// Passes with derivatives that a climb can afford: what a fraction of a second allows.
+    pub(super) fn affordable(&self) -> usize {
+        let (n, span) = (self.length(), self.order.span());
+        let points = self.order.arma() + 2;
+        let work = match self.evidence {
+            Evidence::Complete(_) => n * span * points.div_ceil(LANES - 1),
+            Evidence::WithGaps(_) => n * (span + self.order.lost()) * (span + self.order.lost()) * points / 2,
+        };
+        WORK_MAX / work.max(1)
+    }
+
     fn length(&self) -> usize {
         match self.evidence {
             Evidence::Complete(w) => w.len(),
@@ -226,7 +240,8 @@ impl Problem<'_> {
         let mut here = self.look(start, free, &mut errors, buffers);
         let mut damping = 1e-3;
         let mut pass = 1;
-        while pass < effort.passes && !free.is_empty() && here.cost.is_finite() {
+        let passes = effort.passes.min(self.affordable().max(3));
+        while pass < passes && !free.is_empty() && here.cost.is_finite() {
             let Some((step, promise)) = here.normal.step(damping) else { break };
             let promise = 0.5 * here.n * promise;
             let prospect = log_likelihood(here.cost, here.n) + PROSPECT.0 * promise + PROSPECT.1;

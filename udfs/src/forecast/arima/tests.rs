@@ -458,6 +458,17 @@ fn a_long_season_ends_in_time() {
     assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()));
 }
 
+/// The filter of a perfect alternation settles by rounding where its covariance alone never would: a gap after that must
+/// not wait for it.
+#[test]
+fn a_gap_in_a_perfect_alternation_ends() {
+    let y: Vec<f64> = (0..51).map(|t| if t % 9 == 8 { f64::NAN } else { 1.0 - 2.0 * f64::from(t % 2) }).collect();
+    for m in [1, 7] {
+        let (_, path) = fitted("auto_arima", m, &y, 4);
+        assert!(path.mean.iter().chain(&path.deviation).all(|v| v.is_finite()), "{path:?}");
+    }
+}
+
 const SEASONAL: [&str; 4] = [
     "auto_arima",
     "arima(order => [1, 1, 1], seasonal_order => [0, 1, 1])",
