@@ -92,7 +92,7 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
         ),
         (
             "forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 7, model => 'ets_aana')",
-            &["ets_aana", "did you mean 'ets_ana'"],
+            &["ets_aana", "did you mean `ets_ana`"],
         ),
         (
             "forecast(TABLE(sales), id => 'sku', time => ds, value => qty, horizon => 7)",

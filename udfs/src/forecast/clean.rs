@@ -157,17 +157,19 @@ pub(super) fn level_shifts(y: &[f64], season_length: usize) -> (usize, Option<us
     let size = if season_length > 1 { season_length } else { SHIFT_BLOCK };
     // Differences from one value, so that sums of squares keep their digits far from zero.
     let Some(base) = y.iter().copied().find(|v| !v.is_nan()) else { return (0, None) };
+    // Without branches, so that blocks overlap in the processor.
     let moments = |block: &[f64]| {
-        block.iter().filter(|v| !v.is_nan()).fold((0.0, 0.0, 0.0), |(n, sum, squares), v| {
-            let d = v - base;
-            (n + 1.0, sum + d, squares + d * d)
+        block.iter().fold((0.0, 0.0, 0.0), |(n, sum, squares), v| {
+            let seen = if v.is_nan() { 0.0 } else { 1.0 };
+            let d = if v.is_nan() { 0.0 } else { v - base };
+            (n + seen, sum + d, squares + d * d)
         })
     };
     let blocks: Vec<(f64, f64, f64)> = y.chunks_exact(size).map(moments).collect();
     let (mut shifts, mut last) = (0, None);
     let mut best: Option<(usize, f64)> = None;
     for (at, w) in blocks.windows(5).enumerate() {
-        let found = ratio(w, size).filter(|r| *r > SHIFT_DEVIATIONS);
+        let found = ratio(w, size).filter(|r| *r > SHIFT_DEVIATIONS * SHIFT_DEVIATIONS);
         let middle = at + 2;
         match (found, best) {
             (Some(r), Some((_, most))) if r <= most => {}
@@ -184,7 +186,7 @@ pub(super) fn level_shifts(y: &[f64], season_length: usize) -> (usize, Option<us
     (shifts, last)
 }
 
-/// Difference of the means before and after the middle of five blocks, in standard deviations within.
+/// Difference of the means before and after the middle of five blocks, in variances within: squared, as a root costs.
 fn ratio(w: &[(f64, f64, f64)], size: usize) -> Option<f64> {
     let [a, b, _, c, d] = w else { return None };
     let join = |x: &(f64, f64, f64), y: &(f64, f64, f64)| (x.0 + y.0, x.1 + y.1, x.2 + y.2);
@@ -192,10 +194,10 @@ fn ratio(w: &[(f64, f64, f64)], size: usize) -> Option<f64> {
     if before.0 < size as f64 || after.0 < size as f64 {
         return None;
     }
-    let difference = (after.1 / after.0 - before.1 / before.0).abs();
+    let difference = after.1 / after.0 - before.1 / before.0;
     let within = |m: (f64, f64, f64)| (m.2 - m.1 * m.1 / m.0).max(0.0);
-    let deviation = ((within(before) + within(after)) / (before.0 + after.0)).sqrt();
-    (difference > 0.0).then(|| difference / deviation)
+    let squared = difference * difference * (before.0 + after.0);
+    (squared > 0.0).then(|| squared / (within(before) + within(after)))
 }
 
 #[cfg(test)]

@@ -47,6 +47,14 @@ impl Layout {
             state: first("state"),
         }
     }
+
+    /// The last time of the rows that are of the input.
+    pub(super) fn last_observed(&self, rows: &RecordBatch, clock: &Clock) -> Result<Option<i64>> {
+        let times = clock.integers(rows.column(self.time))?;
+        let kinds = self.kind.map(|at| rows.column(at).as_primitive::<Int8Type>());
+        let observed = (0..times.len()).rev().find(|&row| kinds.is_none_or(|k| k.value(row) == 0));
+        Ok(observed.filter(|&row| times.is_valid(row)).map(|row| times.value(row)))
+    }
 }
 
 /// The rows of a series. Keeps its memory from series to series.

@@ -475,8 +475,7 @@ impl GroupWorker for Worker {
         }
         self.rows_in += rows.num_rows() as u64;
         if let Some(last) = &mut self.shed {
-            let times = plan.clock.integers(rows.column(plan.layout.time))?;
-            *last = times.iter().next_back().flatten().or(*last);
+            *last = plan.layout.last_observed(rows, &plan.clock)?.or(*last);
             return Ok(());
         }
         self.series.append(rows, &plan.layout, &plan.clock, plan.cleaning.fill)
