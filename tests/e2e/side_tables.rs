@@ -1,7 +1,7 @@
 //! Tables beside the input: rows known of the future, states, holidays; the same rows in one process and on a fleet.
 
 use crate::fleet::{Fleet, Options};
-use crate::support::{digest, lakecast, ok, try_query};
+use crate::support::{digest, lakecast, ok, read_table, try_query};
 use datafusion::arrow::array::{ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int8Type, Int64Type};
@@ -227,6 +227,39 @@ fn a_fleet_reads_side_tables_as_one_process_does() {
         assert_eq!(here.lines().count(), 1 + 30 * 14, "{here}");
         assert_eq!(said(&sql, true), here, "{known}");
     }
+}
+
+#[test]
+fn a_job_with_side_tables_publishes_the_same_rows_on_a_fleet() {
+    let shop = Shop::new(20);
+    let tables: String = TABLES
+        .iter()
+        .map(|(name, file)| format!("  {name}: {{ location: {} }}\n", shop.path(file).display()))
+        .collect();
+    let sql = with(KNOWN);
+    let lake = shop.path("lake/forecast");
+    let job = format!(
+        "name: known\ntables:\n{tables}outputs:\n  forecast:\n    location: {}\n    sql: {sql:?}\n",
+        lake.display()
+    );
+    std::fs::write(shop.path("job.yaml"), job).unwrap();
+    let command = |word: &str| {
+        let mut command = lakecast([word, "--run-date", "2026-11-22"]);
+        command.arg(shop.path("job.yaml"));
+        command
+    };
+    let plan = ok(&mut command("plan")).stdout;
+    assert!(plan.contains("sides=[holidays]") && plan.contains("groups by [sku]: 20"), "{plan}");
+    let here = ok(command("run").arg("--quiet")).json();
+    assert_eq!((&here["tables"][0]["groups_in"], &here["tables"][0]["rows"]), (&20.into(), &280.into()), "{here}");
+    let expected = digest(&read_table(&lake));
+    std::fs::remove_dir_all(&lake).unwrap();
+    let fleet = Fleet::start(&Options { executors: 2, ..Options::default() });
+    let mut run = command("run");
+    run.arg("--quiet");
+    let there = ok(&mut fleet.send(run)).json();
+    assert_eq!((&there["status"], &there["tables"][0]["groups_in"]), (&"published".into(), &20.into()), "{there}");
+    assert_eq!(digest(&read_table(&lake)), expected);
 }
 
 #[test]

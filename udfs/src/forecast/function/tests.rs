@@ -570,6 +570,20 @@ fn an_id_of_a_side_table_alone_is_a_row_that_says_so() {
     assert!(status == "no_observation" && reason.contains("side table"), "{status}: {reason}");
 }
 
+#[test]
+fn the_cutoff_of_a_series_without_memory_is_its_last_row_of_the_input() {
+    let bound = bind_call(known_schema(), &["value", "regressors", KIND], &[], json!({"horizon": 14})).unwrap();
+    let mut worker = bound.worker();
+    let rows = known(&promoted());
+    worker.push(&rows.slice(0, 20)).unwrap();
+    worker.shed();
+    worker.push(&rows.slice(20, rows.num_rows() - 20)).unwrap();
+    assert!(worker.finish(&Unlimited).unwrap().refused);
+    let out = RecordBatch::try_new(Arc::new(Schema::new(bound.output())), worker.take().unwrap()).unwrap();
+    let out = Series(out, true);
+    assert_eq!((out.refused().0, out.text("cutoff", 0)), ("too_large".into(), "2024-12-02".into()));
+}
+
 fn holidays(days: &[i32], window: Option<(i64, i64)>) -> RecordBatch {
     let fields = [
         ("ds", DataType::Date32),
