@@ -56,6 +56,7 @@ pub use demand::{Class, Demand, classify};
 pub use function::Forecast;
 pub use intervals::normal_quantile;
 pub use model::{Buffers, Kernel, Model, Path, Spread, State};
+pub use pools::auto_choices;
 pub use profile::ProfileSeries;
 pub use status::{Refusal, Status};
 
