@@ -42,6 +42,7 @@ mod rows;
 mod seasonal_adjustment;
 mod seasonal_naive;
 mod series;
+mod ses;
 mod status;
 mod stl;
 mod theta;
@@ -87,7 +88,7 @@ pub const MODELS: &[&dyn Model] = &[
     &adida::Adida,
     &imapa::Imapa,
     &mstl::Mstl,
-    &ets::Ses,
+    &ses::Ses,
     &ets::Holt,
     &ets::DampedHolt,
     &ets::HoltWintersAdditive,
