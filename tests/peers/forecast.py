@@ -12,8 +12,10 @@ accuracy  `auto`, given a season length by the frequency alone, against the best
           'so much below it' are taken of what this run found.
 command   `lakecast run`: start, Parquet read, every forecast, sums checked, Delta commit; CPU seconds of the whole process.
 """
-import argparse, functools, importlib, json, os, platform, subprocess, sys, tempfile, time
+import argparse, functools, importlib, json, multiprocessing, os, platform, subprocess, sys, tempfile, time
 from collections import namedtuple
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,12 +63,12 @@ EFFECTS_GOAL = below(8)  # WRMSSE of m5 with events, SNAP and price
 THEIRS = {
     "m5": ["ETS_ANA", "CrostonSBA", "TSB", "ADIDA", "SES"],
     "m3_monthly": ["DynamicOptimizedTheta", "AutoETS", "Theta"],
-    "m3_yearly": ["DynamicOptimizedTheta", "AutoETS", "Theta", "AutoCES"],
+    "m3_yearly": ["DynamicOptimizedTheta", "AutoTheta", "AutoETS", "Theta", "AutoCES"],
     "m4_yearly": ["DynamicOptimizedTheta", "AutoETS", "Theta", "AutoCES"],
     "m4_weekly": ["DynamicOptimizedTheta", "AutoETS", "AutoCES"],
-    "tourism_quarterly": ["DynamicOptimizedTheta", "AutoETS", "Theta", "AutoCES", "AutoARIMA"],
+    "tourism_quarterly": ["DynamicOptimizedTheta", "AutoTheta", "AutoETS", "Theta", "AutoCES"],
     "carparts": ["IMAPA", "ADIDA", "TSB", "CrostonSBA", "DynamicOptimizedTheta"],
-    "hospital": ["DynamicOptimizedTheta", "AutoETS", "ADIDA"],
+    "hospital": ["DynamicOptimizedTheta", "AutoTheta", "AutoETS", "ADIDA"],
 }
 QUICK = {"m5": 300, "m4_weekly": 20}  # series of accuracy rows with --quick; of other sets 60
 # Sets whose intervals alone are looked at.
@@ -102,17 +104,51 @@ def last_line(command, env=None):
     return json.loads(line[line.index("{"):])
 
 
+# Data and scores live in one process beside this one. A process starts with the peak memory of the one that it is forked from,
+# so what starts those that are measured must be small.
+def peers(shared):
+    if str(shared / "bench") not in sys.path:
+        sys.path.insert(0, str(shared / "bench"))
+    return importlib.import_module("forecast_peers")
+
+
+@functools.lru_cache(maxsize=4)
+def load(shared, set, limit):
+    return peers(shared).load([shared / "data"], set, limit)
+
+
+def write_sample(shared, set, limit, path):
+    path.write_text("\n".join(load(shared, set, limit)[2]))
+
+
+def saved(path):
+    lines = (line.split(",") for line in path.read_text().splitlines())
+    return {id: [float(value) for value in values] for id, *values in lines}
+
+
+def published(location):
+    import pandas
+    files = sorted(Path(location).glob("run_date=*/*.parquet"))
+    table = pandas.concat(pandas.read_parquet(f, columns=["unique_id", "step", "yhat"]) for f in files)
+    return {id: path.to_list() for id, path in table.sort_values(["unique_id", "step"]).groupby("unique_id").yhat}
+
+
+def score(shared, set, limit, read, path):
+    """Measures of forecasts by id, as for statsforecast: a value that is missing counts as zero."""
+    import numpy
+    train, actual, ids, naive2, weights = load(shared, set, limit)
+    paths = read(path)
+    found = numpy.nan_to_num(numpy.array([paths[id] for id in ids]), nan=0.0, posinf=0.0, neginf=0.0)
+    return peers(shared).score(set, train, actual, ids, naive2, weights, found)
+
+
 class Runs:
     """Measurements, each made once."""
 
-    def __init__(self, args, folder):
-        self.args, self.folder = args, Path(folder)
-        self.shared = Path(args.shared).resolve()
-        self.script = self.shared / "bench/forecast_peers.py"
-        sys.path.insert(0, str(self.script.parent))
-        self.peers = importlib.import_module("forecast_peers")
-        self.load = functools.lru_cache(maxsize=4)(lambda set, limit: self.peers.load([self.shared / "data"], set, limit))
-        self.theirs, self.ours = functools.cache(self.run_theirs), functools.cache(self.run_ours)
+    def __init__(self, args, folder, scorer):
+        self.args, self.folder, self.shared = args, Path(folder), Path(args.shared).resolve()
+        self.theirs, self.ours, self.command = map(functools.cache, (self.run_theirs, self.run_ours, self.best_command))
+        self.beside = lambda job, *given: scorer.submit(job, self.shared, *given).result()
 
     def say(self, *words):
         print("#", *words, file=sys.stderr, flush=True)
@@ -120,7 +156,7 @@ class Runs:
     def run_theirs(self, set, model, limit):
         self.say("statsforecast", set, model, limit or "all")
         clip = ["--clip"] if set in DEMAND else []
-        return last_line([sys.executable, self.script, "--one", "--root", self.shared / "data", "--set", set, "--models", model,
+        return last_line([sys.executable, self.shared / "bench/forecast_peers.py", "--one", "--root", self.shared / "data", "--set", set, "--models", model,
                           "--limit", limit, "--jobs", 1, *clip])
 
     def run_ours(self, set, model, limit, intervals):
@@ -131,30 +167,15 @@ class Runs:
         if set in WEEKLY:
             command += ["--season", WEEKLY[set]]
         if limit:
-            (self.folder / "ids").write_text("\n".join(map(str, self.sample(set, limit))))
+            self.beside(write_sample, set, limit, self.folder / "ids")
             command += ["--ids", self.folder / "ids"]
         said = last_line(command, os.environ | {"LAKECAST_SHARED": str(self.shared)})
         if set in THEIRS:
-            said |= self.score(set, limit, self.saved(set, model))
+            said |= self.beside(score, set, limit, saved, self.folder / f"{set}.{model}.csv")
         return said
 
-    def sample(self, set, limit):
-        return self.load(set, limit)[2]
-
-    def saved(self, set, model):
-        lines = (self.folder / f"{set}.{model}.csv").read_text().splitlines()
-        return {id: [float(v) for v in path] for id, *path in (line.split(",") for line in lines)}
-
-    def score(self, set, limit, paths):
-        """Measures of forecasts by id, as for statsforecast: a value that is missing counts as zero."""
-        import numpy
-        train, actual, ids, published, weights = self.load(set, limit)
-        found = numpy.nan_to_num(numpy.array([paths[str(id)] for id in ids]), nan=0.0, posinf=0.0, neginf=0.0)
-        return self.peers.score(set, train, actual, ids, published, weights, found)
-
-    @functools.cache
-    def command(self, job):
-        """`lakecast run` of a job over m5: the run that took the least CPU time, and its forecasts by id."""
+    def best_command(self, job):
+        """`lakecast run` of a job over m5: the run that took the least CPU time."""
         self.say("lakecast run", job)
         runs = [self.run_command(job, self.folder / f"{job}.{i}") for i in range(self.args.rounds)]
         return min(runs, key=lambda r: r["cpu"])
@@ -172,16 +193,9 @@ class Runs:
         return {"rows": table["rows"], "series": table["groups_in"], "location": table["location"],
                 "wall": time.perf_counter() - start, "cpu": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
 
-    def published(self, location):
-        import pandas
-        files = sorted(Path(location).glob("run_date=*/*.parquet"))
-        table = pandas.concat(pandas.read_parquet(f, columns=["unique_id", "step", "yhat"]) for f in files)
-        table = table.sort_values(["unique_id", "step"])
-        return {id: path.to_list() for id, path in table.groupby("unique_id").yhat}
-
 
 def verdict(met_must, met_goal):
-    return "goal met" if met_goal else "met" if met_must else "missed"
+    return "goal met" if met_must and met_goal else "met" if met_must else "missed"
 
 
 def table(title, columns, rows):
@@ -191,7 +205,7 @@ def table(title, columns, rows):
 
 
 def rate(value):
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
 def speed_row(runs, row):
@@ -231,7 +245,7 @@ def accuracy_row(runs, row, limit):
 
 def limits_row(row, what, name, best, ours):
     at = lambda value: round(value, row.digits)
-    limits = [limit and at(limit(best)) for limit in (row.must, row.goal)]
+    limits = [at(limit(best)) if limit else None for limit in (row.must, row.goal)]
     met = [limit is not None and at(ours) <= limit for limit in limits]
     show = lambda value: "-" if value is None else f"{value:.{row.digits}f}"
     return [row.set, what, f"{show(best)} ({name})", show(ours), *map(show, limits), verdict(*met)]
@@ -239,10 +253,10 @@ def limits_row(row, what, name, best, ours):
 
 def effects_row(runs):
     """m5 with events, SNAP and price: the published table of its job, if there is one."""
-    job, row = "m5_effects", Accuracy("m5", "WRMSSE", None, EFFECTS_GOAL, 4)
+    job, row = "m5_effects", Accuracy("m5", "WRMSSE", below(0), EFFECTS_GOAL, 4)
     if not (ROOT / f"jobs/examples/{job}.yaml").exists():
         return []
-    found = runs.score("m5", 0, runs.published(runs.command(job)["location"]))
+    found = runs.beside(score, "m5", 0, published, runs.command(job)["location"])
     best = min((runs.theirs("m5", model, 0)["WRMSSE"], model) for model in THEIRS["m5"])
     return [limits_row(row, "WRMSSE with events, SNAP and price", best[1], best[0], found["WRMSSE"])]
 
@@ -285,7 +299,6 @@ def command(runs):
 
 
 def machine(profile):
-    from importlib.metadata import version
     cpu = next((l.split(":")[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if l.startswith("model name")), platform.machine())
     versions = ", ".join(f"{name} {version(name)}" for name in ("statsforecast", "numpy", "pandas"))
     print(f"{os.cpu_count()} cores, {cpu}; Python {platform.python_version()}, {versions}; lakecast's benches in profile `{profile}`.")
@@ -307,8 +320,9 @@ def main():
     python = peer_python()
     if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
-    with tempfile.TemporaryDirectory() as folder:
-        runs = Runs(args, folder)
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=spawn) as scorer:
+        runs = Runs(args, folder, scorer)
         machine(args.profile)
         for name in chosen:
             tables[name](runs)
