@@ -156,14 +156,14 @@ class Runs:
     def run_theirs(self, set, model, limit):
         self.say("statsforecast", set, model, limit or "all")
         clip = ["--clip"] if set in DEMAND else []
-        return last_line([sys.executable, self.shared / "bench/forecast_peers.py", "--one", "--root", self.shared / "data", "--set", set, "--models", model,
-                          "--limit", limit, "--jobs", 1, *clip])
+        return last_line([sys.executable, self.shared / "bench/forecast_peers.py", "--one", "--root", self.shared / "data",
+                          "--set", set, "--models", model, "--limit", limit, "--jobs", 1, *clip])
 
     def run_ours(self, set, model, limit, intervals):
         self.say("lakecast", set, model, limit or "all", "with intervals" if intervals else "")
         given = {"fill": "null", "level": [80, 95] if intervals else []}
-        command = [bench("field", self.args.profile), "--set", set, "--model", model, "--json", "--rounds", 1 if intervals else self.args.rounds,
-                   "--args", json.dumps(given), "--save", self.folder]
+        command = [bench("field", self.args.profile), "--set", set, "--model", model, "--json",
+                   "--rounds", 1 if intervals else self.args.rounds, "--args", json.dumps(given), "--save", self.folder]
         if set in WEEKLY:
             command += ["--season", WEEKLY[set]]
         if limit:
@@ -233,14 +233,18 @@ def speed(runs):
         update = last_line([bench("update", runs.args.profile), "--json"])
         rows.append(absolute_row("nightly update from state, intervals included", update, UPDATE_MUST, UPDATE_GOAL))
     table("Series per CPU second of one core, and peak memory:",
-          ["job", "series", "statsforecast", "lakecast", "ratio", "must", "goal", "", "error, theirs / ours", "peak MiB, theirs / ours"], rows)
+          ["job", "series", "statsforecast", "lakecast", "ratio", "must", "goal", "", "error, theirs / ours",
+           "peak MiB, theirs / ours"], rows)
+
+
+def best_single(runs, row, limit):
+    models = {model: runs.theirs(row.set, model, limit)[row.measure] for model in THEIRS[row.set]}
+    return min(models.items(), key=lambda model: model[1])
 
 
 def accuracy_row(runs, row, limit):
-    models = {model: runs.theirs(row.set, model, limit)[row.measure] for model in THEIRS[row.set]}
-    name, best = min(models.items(), key=lambda m: m[1])
     ours = runs.ours(row.set, "auto", limit, True)[row.measure]
-    return limits_row(row, f"`auto` {row.measure}", name, best, ours)
+    return limits_row(row, f"`auto` {row.measure}", *best_single(runs, row, limit), ours)
 
 
 def limits_row(row, what, name, best, ours):
@@ -251,14 +255,13 @@ def limits_row(row, what, name, best, ours):
     return [row.set, what, f"{show(best)} ({name})", show(ours), *map(show, limits), verdict(*met)]
 
 
-def effects_row(runs):
+def effects_row(runs, limit):
     """m5 with events, SNAP and price: the published table of its job, if there is one."""
     job, row = "m5_effects", Accuracy("m5", "WRMSSE", below(0), EFFECTS_GOAL, 4)
     if not (ROOT / f"jobs/examples/{job}.yaml").exists():
         return []
-    found = runs.beside(score, "m5", 0, published, runs.command(job)["location"])
-    best = min((runs.theirs("m5", model, 0)["WRMSSE"], model) for model in THEIRS["m5"])
-    return [limits_row(row, "WRMSSE with events, SNAP and price", best[1], best[0], found["WRMSSE"])]
+    found = runs.beside(score, "m5", limit, published, runs.command(job)["location"])
+    return [limits_row(row, "WRMSSE with events, SNAP and price", *best_single(runs, row, limit), found["WRMSSE"])]
 
 
 def coverage_row(name, said):
@@ -273,8 +276,8 @@ def accuracy(runs):
     rows = []
     for row in ACCURACY:
         rows.append(accuracy_row(runs, row, limits[row.set]))
-        if (row.set, row.measure) == ("m5", "WRMSSE") and not runs.args.quick:
-            rows += effects_row(runs)
+        if (row.set, row.measure) == ("m5", "WRMSSE"):
+            rows += effects_row(runs, limits["m5"])
     ours = {set: runs.ours(set, "auto", limit, True) for set, limit in limits.items()}
     ours |= {set: runs.ours(set, "auto", 0, True) for set in COVERED}
     rows += [coverage_row(set, said) for set, said in ours.items()]
@@ -299,7 +302,8 @@ def command(runs):
 
 
 def machine(profile):
-    cpu = next((l.split(":")[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if l.startswith("model name")), platform.machine())
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     versions = ", ".join(f"{name} {version(name)}" for name in ("statsforecast", "numpy", "pandas"))
     print(f"{os.cpu_count()} cores, {cpu}; Python {platform.python_version()}, {versions}; lakecast's benches in profile `{profile}`.")
 
