@@ -147,6 +147,7 @@ class Runs:
 
     def __init__(self, args, folder, scorer):
         self.args, self.folder, self.shared = args, Path(folder), Path(args.shared).resolve()
+        self.environment = os.environ | {"LAKECAST_SHARED": str(self.shared)}
         self.theirs, self.ours, self.command = map(functools.cache, (self.run_theirs, self.run_ours, self.best_command))
         self.beside = lambda job, *given: scorer.submit(job, self.shared, *given).result()
 
@@ -169,7 +170,7 @@ class Runs:
         if limit:
             self.beside(write_sample, set, limit, self.folder / "ids")
             command += ["--ids", self.folder / "ids"]
-        said = last_line(command, os.environ | {"LAKECAST_SHARED": str(self.shared)})
+        said = last_line(command, self.environment)
         if set in THEIRS:
             said |= self.beside(score, set, limit, saved, self.folder / f"{set}.{model}.csv")
         return said
@@ -230,11 +231,31 @@ def speed(runs):
     auto = runs.ours("m5", "auto", QUICK["m5"] if runs.args.quick else 0, True)
     rows.append(absolute_row("`auto` (whole pool, 3 origins, intervals), m5", auto, AUTO_MUST, AUTO_GOAL))
     if (ROOT / "udfs/benches/update.rs").exists():
-        update = last_line([bench("update", runs.args.profile), "--json"])
+        update = last_line([bench("update", runs.args.profile), "--json"], runs.environment)
         rows.append(absolute_row("nightly update from state, intervals included", update, UPDATE_MUST, UPDATE_GOAL))
+    else:
+        runs.say("no row for the nightly update: there is no udfs/benches/update.rs")
+    if runs.args.lakecast.exists():
+        rows.append(command_row(runs))
+    else:
+        runs.say("no row for the whole command: there is no", runs.args.lakecast)
     table("Series per CPU second of one core, and peak memory:",
           ["job", "series", "statsforecast", "lakecast", "ratio", "must", "goal", "", "error, theirs / ours",
            "peak MiB, theirs / ours"], rows)
+
+
+def command_pair(runs):
+    limit = SPEED[0].quick if runs.args.quick else SPEED[0].limit
+    return runs.theirs("m5", "ETS_ANA", limit), runs.command("m5")
+
+
+def command_row(runs):
+    theirs, ours = command_pair(runs)
+    found = ours["series"] / ours["cpu"]
+    times = found / theirs["per_core"]
+    return ["whole command, Parquet to published table, ETS(A,N,A), m5", f"{ours['series']:,}", rate(theirs["per_core"]), rate(found),
+            rate(times), str(COMMAND_MUST), str(COMMAND_GOAL), verdict(times >= COMMAND_MUST, times >= COMMAND_GOAL), "-",
+            f"{theirs['peak_mib']:,.0f} / {ours['peak_mib']:,.0f}"]
 
 
 def best_single(runs, row, limit):
@@ -258,7 +279,9 @@ def limits_row(row, what, name, best, ours):
 def effects_row(runs, limit):
     """m5 with events, SNAP and price: the published table of its job, if there is one."""
     job, row = "m5_effects", Accuracy("m5", "WRMSSE", below(0), EFFECTS_GOAL, 4)
-    if not (ROOT / f"jobs/examples/{job}.yaml").exists():
+    missing = [path for path in (ROOT / f"jobs/examples/{job}.yaml", runs.args.lakecast) if not path.exists()]
+    if missing:
+        runs.say("no row for events, SNAP and price: there is no", *missing)
         return []
     found = runs.beside(score, "m5", limit, published, runs.command(job)["location"])
     return [limits_row(row, "WRMSSE with events, SNAP and price", *best_single(runs, row, limit), found["WRMSSE"])]
@@ -288,8 +311,7 @@ def accuracy(runs):
 
 
 def command(runs):
-    ours, limit = runs.command("m5"), SPEED[0].quick if runs.args.quick else 0
-    theirs = runs.theirs("m5", "ETS_ANA", limit)
+    theirs, ours = command_pair(runs)
     rows = [("statsforecast, forecast call alone", theirs["series"], theirs["series"] * 28, theirs),
             ("lakecast, read, forecast and publish", ours["series"], ours["rows"], ours)]
     table("M5, ETS(A,N,A), 28 days, Parquet to published table:", ["", "series", "rows", "wall s", "CPU s", "series per CPU s", "peak MiB"],
@@ -312,7 +334,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="speed,accuracy,command", help="tables to print")
     parser.add_argument("--quick", action="store_true", help="small samples: a proof that it works, no figures to quote")
-    parser.add_argument("--lakecast", default=TARGET / "release/lakecast", help="binary; default: the release build")
+    parser.add_argument("--lakecast", type=Path, default=TARGET / "release/lakecast", help="binary; default: the release build")
     parser.add_argument("--shared", default=os.environ.get("LAKECAST_SHARED", ROOT.parent / "shared"), help="folder with data/ and bench/")
     parser.add_argument("--profile", default="bench", help="cargo profile of the benches")
     parser.add_argument("--rounds", type=int, default=3, help="runs of lakecast; statsforecast runs once, it takes minutes")
@@ -321,6 +343,8 @@ def main():
     chosen = args.rows.split(",")
     if unknown := set(chosen) - set(tables):
         parser.error(f"unknown rows: {sorted(unknown)}, known: {list(tables)}")
+    if "command" in chosen and not args.lakecast.exists():
+        parser.error(f"no such binary: {args.lakecast}; cargo build --release --bin lakecast, or --lakecast PATH")
     python = peer_python()
     if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
