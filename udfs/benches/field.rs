@@ -104,6 +104,8 @@ fn main() -> Result<()> {
 
 /// Nanoseconds that this thread has spent on a CPU.
 fn cpu_nanoseconds() -> Result<f64> {
+    // The kernel counts at its ticks, which are milliseconds apart, and whenever a thread gives way.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(text.split_whitespace().next().ok_or("schedstat is empty")?.parse()?)
 }
