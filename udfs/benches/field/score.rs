@@ -91,6 +91,14 @@ fn rmsse(s: &Series, path: &[f64]) -> f64 {
     if scale > 0.0 { (error / scale).sqrt() } else { f64::NAN }
 }
 
+/// One aggregate of a level: training values, actual values and forecasts of its series, and their weight.
+struct Sum {
+    y: Vec<f64>,
+    actual: Vec<f64>,
+    path: Vec<f64>,
+    weight: f64,
+}
+
 /// Mean over the twelve levels of M5, bottom-up, with the organisers' weights.
 fn wrmsse(series: &[Series], found: &[Found]) -> f64 {
     let longest = series.iter().map(|s| s.train.len()).max().unwrap_or(0);
@@ -109,20 +117,21 @@ fn wrmsse(series: &[Series], found: &[Found]) -> f64 {
         &[0, 1, 2, 3, 4],
     ];
     let of_level = |parts: &[usize]| {
-        let mut sums: HashMap<String, (Vec<f64>, Vec<f64>, Vec<f64>, f64)> = HashMap::new();
+        let mut sums: HashMap<String, Sum> = HashMap::new();
         for (s, f) in series.iter().zip(found) {
             let split: Vec<_> = s.id.split('_').collect();
             let key = parts.iter().map(|p| split[*p]).collect::<Vec<_>>().join("_");
             let horizon = s.actual.len();
-            let empty = || (vec![0.0; longest], vec![0.0; horizon], vec![0.0; horizon], 0.0);
-            let (y, actual, path, weight) = sums.entry(key).or_insert_with(empty);
+            let zeros = |n| vec![0.0; n];
+            let empty = || Sum { y: zeros(longest), actual: zeros(horizon), path: zeros(horizon), weight: 0.0 };
+            let Sum { y, actual, path, weight } = sums.entry(key).or_insert_with(empty);
             s.train.iter().zip(&mut y[longest - s.train.len()..]).for_each(|(v, sum)| *sum += v);
             s.actual.iter().zip(actual).for_each(|(v, sum)| *sum += v);
             f.mean.iter().zip(path).for_each(|(v, sum)| *sum += v);
             *weight += s.weight.unwrap_or(0.0);
         }
         let (mut sum, mut total) = (0.0, 0.0);
-        for (y, actual, path, weight) in sums.values() {
+        for Sum { y, actual, path, weight } in sums.values() {
             let first = y.iter().position(|v| *v > 0.0).unwrap_or(0);
             let scale = y[first..].windows(2).map(|w| (w[1] - w[0]).powi(2)).sum::<f64>()
                 / ((longest - 1 - first) as f64).max(1.0);
