@@ -6,12 +6,14 @@
 //! Accuracy and coverage are computed as `tests/peers/forecast.py` computes them for statsforecast.
 
 mod field {
+    pub(crate) mod digest;
     pub(crate) mod score;
     pub(crate) mod sets;
 }
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type, Schema};
+use field::digest::digest;
 use field::score::{Found, coverage, score};
 use field::sets::{SETS, Series, Set, read};
 use lakecast_udfs::args::Args;
@@ -113,6 +115,7 @@ fn run(set: &Set, series: &[Series], model: &str, options: &Options) -> Result<(
         .into_iter()
         .map(|c| RecordBatch::try_new(Arc::clone(&schema), c))
         .collect::<std::result::Result<_, _>>()?;
+    let hash = batches.iter().try_fold(0xcbf2_9ce4_8422_2325, |hash, b| digest(b.columns(), hash))?;
     let rows = arrow::compute::concat_batches(&schema, &batches)?;
     let (found, said) = found(set, &rows, &counts)?;
     let without = found.iter().filter(|f| f.mean.iter().any(|v| v.is_nan())).count();
@@ -146,13 +149,13 @@ fn run(set: &Set, series: &[Series], model: &str, options: &Options) -> Result<(
     if options.json {
         let rate = series.len() as f64 / seconds;
         let line = json!({"set": set.name, "model": model, "season_length": season, "series": series.len(), "cpu_seconds": seconds,
-            "series_per_cpu_second": rate, "without_forecast": without, "figures": figures});
+            "series_per_cpu_second": rate, "without_forecast": without, "digest": format!("{hash:016x}"), "figures": figures});
         println!("{line}");
     } else {
         let rate = series.len() as f64 / seconds;
         let figures: Vec<_> = figures.iter().map(|(k, v)| format!("{k} {v:.4}")).collect();
         println!(
-            "{:18} {model:24} n {:6}  cpu {seconds:8.3} s  {rate:10.0}/s  without {without}  {}",
+            "{:18} {model:24} n {:6}  cpu {seconds:8.3} s  {rate:10.0}/s  without {without}  digest {hash:016x}  {}",
             set.name,
             series.len(),
             figures.join("  ")

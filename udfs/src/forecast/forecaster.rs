@@ -3,11 +3,12 @@
 //! In: values of one series, NaN where missing. Out: means, bounds and quantiles per step, and what became of the series.
 
 use super::auto::Auto;
+use super::calendar::Clock;
 use super::demand::{Class, classify};
-use super::memory::{Choices, Memory};
+use super::memory::{Choices, Memory, Unusable};
 use super::model::{Buffers, Path, Spread, State};
 use super::portfolio::Member;
-use super::predictive::{Asked, Predictive, Seen, Shape, Support};
+use super::predictive::{Asked, Predictive, RATIO_MAX, Seen, Shape, Support};
 use super::status::{Refusal, Status, panic_text};
 use super::{Choice, scale};
 use crate::error::Result;
@@ -49,8 +50,6 @@ pub(super) struct Terms {
 /// What became of a series.
 #[derive(Debug, Clone)]
 pub(super) struct Fitted {
-    /// As in the `model` column.
-    pub(super) model: String,
     pub(super) class: Class,
     pub(super) status: Status,
     /// Every step down the ladder.
@@ -84,6 +83,8 @@ pub(super) struct Forecaster {
     pub(super) path: Path,
     member: Path,
     predictive: Predictive,
+    /// The models of the current series, as in the `model` column.
+    pub(super) model: String,
 }
 
 impl Forecaster {
@@ -100,6 +101,7 @@ impl Forecaster {
             path: Path::default(),
             member: Path::default(),
             predictive: Predictive::default(),
+            model: String::new(),
         }
     }
 
@@ -123,7 +125,6 @@ impl Forecaster {
         let largest = y.iter().fold(0.0_f64, |largest, v| if v.is_nan() { largest } else { largest.max(v.abs()) });
         let (down, _) = scale(largest).unwrap_or((1.0, 1.0));
         self.memory.portfolio.scale = down;
-        self.memory.since_fit = 0;
         if down == 1.0 {
             return self.fit_moderate(y, observed);
         }
@@ -151,19 +152,20 @@ impl Forecaster {
         self.memory.support = self.support_of(observed, class);
         self.look_ahead()?;
         self.memory.tracking = (0.0, 0.8 * self.path.deviation.first().copied().unwrap_or(0.0));
-        let status = if reasons.is_empty() { Status::Ok } else { Status::Fallback };
+        Ok(self.tell(class, &mut reasons, || y.iter().filter(|v| !v.is_nan()).count()))
+    }
+
+    /// What became of a series, of whose models `reasons` says why they are not those asked for.
+    fn tell(&mut self, class: Class, reasons: &mut Vec<String>, observed: impl Fn() -> usize) -> Fitted {
+        self.memory.portfolio.text(&mut self.model);
         let bounds = self.spread == Spread::Known;
-        let wants = !self.terms.asked.levels.is_empty() || !self.terms.asked.quantiles.is_empty();
-        let observed = y.iter().filter(|v| !v.is_nan()).count();
-        let model = self.memory.portfolio.text();
-        let status = if wants && !bounds {
-            reasons.push(format!("{model} tells no spread from n={observed}"));
-            if status == Status::Ok { Status::NoInterval } else { status }
-        } else {
-            status
-        };
+        let mut status = if reasons.is_empty() { Status::Ok } else { Status::Fallback };
+        if self.terms.asked.columns() > 0 && !bounds {
+            reasons.push(format!("{} tells no spread from n={}", self.model, observed()));
+            status = if status == Status::Ok { Status::NoInterval } else { status };
+        }
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        Ok(Fitted { model, class, status, reason, bounds })
+        Fitted { class, status, reason, bounds }
     }
 
     /// Goes down the ladder to the first model that takes the series. The reasons of those above it.
@@ -233,7 +235,7 @@ impl Forecaster {
                 .zip(expected)
                 .enumerate()
                 .map(|(t, (v, (mean, deviation)))| Seen { ratio: ((v - mean) / deviation).abs(), place: place(t) });
-            self.ratios.extend(seen.filter(|s| s.ratio.is_finite()));
+            self.ratios.extend(seen.filter(|s| s.ratio < RATIO_MAX));
         }
         Shape::conformal(&mut self.ratios, Shape::NORMAL, PRIOR_ERRORS)
     }
@@ -255,13 +257,10 @@ impl Forecaster {
     pub(super) fn look_ahead(&mut self) -> Result<(), Refusal> {
         self.path.reset(self.terms.horizon);
         self.spread = self.memory.portfolio.forecast(&mut self.path, &mut self.member);
-        match self
-            .path
-            .mean
-            .iter()
-            .zip(&self.path.deviation)
-            .position(|(m, d)| !(m + 9.0 * d).is_finite() || !(m - 9.0 * d).is_finite())
-        {
+        // A tilted shape widens by less than twice.
+        let reach = 9.0_f64.max(2.0 * self.predictive.reach(self.memory.shape, &self.terms.asked));
+        let beyond = |(m, d): (&f64, &f64)| !(m + reach * d).is_finite() || !(m - reach * d).is_finite();
+        match self.path.mean.iter().zip(&self.path.deviation).position(beyond) {
             None => Ok(()),
             Some(at) => Err(Refusal::new(
                 Status::Overflow,
@@ -283,12 +282,17 @@ impl Forecaster {
 
     /// Goes on from last night's state by the values since. O(values).
     ///
-    /// Errors: a [`Refusal`] `bad_state` or `overflow`.
+    /// Errors: a [`Refusal`] `overflow`.
     pub(super) fn resume(&mut self, y: &[f64]) -> Result<Progress, Refusal> {
-        let one = 1;
+        self.memory.support = match self.memory.support {
+            Support::Real => Support::Real,
+            _ if self.terms.non_negative.is_none() && y.iter().any(|v| *v < 0.0) => Support::Real,
+            Support::Count if y.iter().any(|v| *v < 0.0 || v.fract() != 0.0 && !v.is_nan()) => Support::NonNegative,
+            same => same,
+        };
         for v in y {
             if !v.is_nan() {
-                self.path.reset(one);
+                self.path.reset(1);
                 self.memory.portfolio.forecast(&mut self.path, &mut self.member);
                 let e = v - self.path.mean[0];
                 let (signed, size) = &mut self.memory.tracking;
@@ -296,27 +300,26 @@ impl Forecaster {
                 *size += TRACKING * (e.abs() - *size);
             }
             self.memory.portfolio.update(std::slice::from_ref(v), &mut self.buffers);
-            self.memory.since_fit += 1;
         }
         self.look_ahead()?;
         let (signed, size) = self.memory.tracking;
         Ok(if signed.abs() > TRACKING_MAX * size { Progress::Tripped } else { Progress::Updated })
     }
 
-    /// Reads last night's state. Errors: a [`Refusal`] `bad_state`.
-    pub(super) fn remember(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        self.memory = Memory::read(bytes, self.terms.season_length, &mut self.choices)?;
-        Ok(())
+    /// Reads last night's state, which must be of the same `arguments`.
+    pub(super) fn remember(&mut self, bytes: &[u8], arguments: u64, clock: &Clock) -> Result<(), Unusable> {
+        self.memory.read(bytes, arguments, clock, self.terms.season_length, &mut self.choices)
     }
 
     /// What to say of a series that went on from last night's state.
-    pub(super) fn told(&self) -> Fitted {
-        Fitted {
-            model: self.memory.portfolio.text(),
-            class: self.memory.class.unwrap_or(Class::New),
-            status: Status::Ok,
-            reason: None,
-            bounds: self.spread == Spread::Known,
+    pub(super) fn told(&mut self) -> Fitted {
+        let mut reasons = Vec::new();
+        if let (Asking::Ladder(ladder), [one]) = (&self.terms.asking, self.memory.portfolio.members.as_slice())
+            && let Some(first) = ladder.first().filter(|first| first.text != one.choice.text)
+        {
+            reasons.push(format!("{} did not take the series when it was fitted last", first.text));
         }
+        let errors = self.memory.portfolio.members.first().map_or(0, |m| m.state.errors);
+        self.tell(self.memory.class.unwrap_or(Class::New), &mut reasons, || errors as usize)
     }
 }

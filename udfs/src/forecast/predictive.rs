@@ -38,6 +38,11 @@ pub(super) enum Support {
     Count,
 }
 
+impl Support {
+    /// Every kind.
+    pub(super) const ALL: [Self; 3] = [Self::Real, Self::NonNegative, Self::Count];
+}
+
 /// Shape of the errors: how many expected deviations from the mean the levels reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shape {
@@ -55,6 +60,9 @@ pub(super) struct Seen {
     pub(super) ratio: f64,
     pub(super) place: f64,
 }
+
+/// Errors beyond so many expected deviations tell nothing of the size of others: the models expected none at all.
+pub(super) const RATIO_MAX: f64 = 1e100;
 
 /// Errors as expected beside those seen, for the tilt.
 const TILT_PRIOR: f64 = 20.0;
@@ -106,9 +114,8 @@ impl Shape {
         (3.0 - self.tilt + 4.0 * (self.tilt - 1.0) * place) / (1.0 + self.tilt)
     }
 
-    /// Expected deviations from the mean at probability `p`: the normal quantile, bent so that it meets the known levels.
-    fn quantile(&self, p: f64) -> f64 {
-        let z = normal_quantile(p);
+    /// Expected deviations from the mean where normal errors reach `z`: bent so that it meets the known levels.
+    fn bend(&self, z: f64) -> f64 {
         if self.reach == NORMAL {
             return z;
         }
@@ -139,11 +146,47 @@ fn tilt(seen: &[Seen]) -> f64 {
 /// Quantiles of one step after the other; keeps its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Predictive {
+    /// What was asked last, and its normal quantiles: of the upper end of each level, then of each quantile.
+    asked: Asked,
+    normal: Vec<f64>,
+    /// The same, bent to a shape.
+    shape: Shape,
+    reach: Vec<f64>,
+    /// The largest probability asked of a count.
+    most: f64,
+    /// Mean and variance of the count distribution before, and what came out.
+    counted: Option<(f64, f64)>,
+    counts: Vec<f64>,
     /// Distribution function of a count: P(y <= k) for k = 0, 1, ..
     below: Vec<f64>,
 }
 
 impl Predictive {
+    /// Works out what all steps share: nothing if it is what was asked before.
+    fn prepare(&mut self, shape: Shape, asked: &Asked) {
+        let fresh = self.asked != *asked || self.normal.len() != asked.levels.len() + asked.quantiles.len();
+        if fresh {
+            self.asked.clone_from(asked);
+            let upper = asked.levels.iter().map(|level| 0.5 + *level as f64 / 200.0);
+            self.normal.clear();
+            self.normal.extend(upper.chain(asked.quantiles.iter().copied()).map(normal_quantile));
+            let widest = asked.levels.iter().map(|level| 0.5 + *level as f64 / 200.0);
+            self.most = widest.chain(asked.quantiles.iter().copied()).fold(0.0, f64::max);
+            self.counted = None;
+        }
+        if fresh || self.shape != shape || self.reach.len() != self.normal.len() {
+            self.shape = shape;
+            self.reach.clear();
+            self.reach.extend(self.normal.iter().map(|z| shape.bend(*z)));
+        }
+    }
+
+    /// The largest reach asked for, in expected deviations.
+    pub(super) fn reach(&mut self, shape: Shape, asked: &Asked) -> f64 {
+        self.prepare(shape, asked);
+        self.reach.iter().fold(0.0, |most, reach| most.max(reach.abs()))
+    }
+
     /// Bounds of each level, as lower and upper, then quantiles, for one step into `out`.
     ///
     /// Levels are nested and quantiles rise. A count has the interval of whole numbers whose probability is nearest to the
@@ -158,20 +201,26 @@ impl Predictive {
         out: &mut Vec<f64>,
     ) {
         out.clear();
+        self.prepare(shape, asked);
         if support == Support::Count && mean <= COUNT_MEAN_MAX {
             return self.count(mean.max(0.0), deviation * deviation * shape.variance, asked, out);
         }
         let floor = if support == Support::Real { f64::NEG_INFINITY } else { 0.0 };
-        for level in &asked.levels {
-            let reach = shape.quantile(0.5 + *level as f64 / 200.0) * deviation;
+        let (levels, quantiles) = self.reach.split_at(asked.levels.len());
+        for reach in levels {
+            let reach = reach * deviation;
             out.push((mean - reach).max(floor));
             out.push((mean + reach).max(floor));
         }
-        out.extend(asked.quantiles.iter().map(|p| (mean + shape.quantile(*p) * deviation).max(floor)));
+        out.extend(quantiles.iter().map(|reach| (mean + reach * deviation).max(floor)));
     }
 
     fn count(&mut self, mean: f64, variance: f64, asked: &Asked, out: &mut Vec<f64>) {
-        self.distribution(mean, variance);
+        if self.counted == Some((mean, variance)) {
+            return out.extend_from_slice(&self.counts);
+        }
+        // No probability beyond the largest one asked is looked at; the margin is far more than rounding.
+        self.distribution(mean, variance, self.most + 1e-9);
         let (mut lower_before, mut upper_before) = (usize::MAX, 0);
         for level in &asked.levels {
             let share = *level as f64 / 100.0;
@@ -184,6 +233,8 @@ impl Predictive {
         for p in &asked.quantiles {
             out.push(self.quantile(*p) as f64);
         }
+        self.counted = Some((mean, variance));
+        self.counts.clone_from(out);
     }
 
     /// The smallest count that is not exceeded with probability `p`.
@@ -197,8 +248,9 @@ impl Predictive {
         if above == 0 || self.below[above] - p <= p - self.below[above - 1] { above } else { above - 1 }
     }
 
-    /// Negative binomial with that mean and variance; Poisson if the variance is no larger than the mean.
-    fn distribution(&mut self, mean: f64, variance: f64) {
+    /// Negative binomial with that mean and variance, as far as probability `most`; Poisson if the variance is no larger
+    /// than the mean.
+    fn distribution(&mut self, mean: f64, variance: f64, most: f64) {
         self.below.clear();
         if mean <= 0.0 {
             self.below.push(1.0);
@@ -213,7 +265,8 @@ impl Predictive {
             (libm::exp(-mean), mean, 0.0)
         };
         let (mut sum, mut k) = (0.0, 0.0);
-        while sum < 1.0 - COUNT_TAIL && self.below.len() < 100_000 {
+        let end = most.min(1.0 - COUNT_TAIL);
+        while sum < end && self.below.len() < 100_000 {
             sum += chance;
             self.below.push(sum);
             chance *= (a + b * k) / (k + 1.0);
@@ -263,7 +316,7 @@ mod tests {
                 ],
             ),
         ] {
-            p.distribution(1.3, variance);
+            p.distribution(1.3, variance, 1.0);
             for (own, golden) in p.below.iter().zip(golden) {
                 assert!((own - golden).abs() < 1e-12, "variance={variance} own={own} golden={golden}");
             }
@@ -279,8 +332,9 @@ mod tests {
         let half = Shape::conformal(&mut ratios, Shape::NORMAL, 101.0);
         assert!((half.reach[0] - (80.0 + NORMAL[0]) / 2.0).abs() < 1e-12);
         assert_eq!(Shape::conformal(&mut [], own, 10.0), own);
-        assert!((own.quantile(0.9) - 80.0).abs() < 1e-9 && (own.quantile(0.025) + 95.0).abs() < 1e-9);
-        assert_eq!(own.quantile(0.5), 0.0);
+        let at = |p: f64| own.bend(normal_quantile(p));
+        assert!((at(0.9) - 80.0).abs() < 1e-9 && (at(0.025) + 95.0).abs() < 1e-9);
+        assert_eq!(at(0.5), 0.0);
     }
 
     #[test]

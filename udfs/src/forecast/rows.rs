@@ -6,7 +6,10 @@ use super::calendar::Clock;
 use super::clean::Counts;
 use super::status::Status;
 use crate::error::Result;
-use arrow::array::{Array, ArrayRef, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, PrimitiveBuilder,
+    StringBuilder,
+};
 use std::sync::Arc;
 
 /// Builders of the columns after the keys.
@@ -47,6 +50,20 @@ fn counted(counts: &Counts) -> [Option<usize>; COUNTS.len()] {
     ]
 }
 
+fn texts(builder: &mut StringBuilder, text: Option<&str>, n: usize) {
+    match text {
+        Some(text) => builder.append_value_n(text, n),
+        None => builder.append_nulls(n),
+    }
+}
+
+fn numbers<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, number: Option<T::Native>, n: usize) {
+    match number {
+        Some(number) => builder.append_value_n(number, n),
+        None => builder.append_nulls(n),
+    }
+}
+
 /// What all rows of one series share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Verdict<'a> {
@@ -81,22 +98,22 @@ impl Rows {
         rows
     }
 
-    /// One row of a forecast; `bounds` are lower and upper of each level, then the quantiles.
-    pub(super) fn forecast(
-        &mut self,
-        time: i64,
-        step: i32,
-        yhat: f64,
-        bounds: impl Iterator<Item = Option<f64>>,
-        verdict: Verdict,
-    ) {
-        self.time.append_value(time);
-        self.step.append_value(step);
+    /// Mean of the next step, and its bounds if they are known: lower and upper of each level, then the quantiles.
+    pub(super) fn step(&mut self, yhat: f64, bounds: Option<&[f64]>) {
         self.yhat.append_value(yhat);
-        for (builder, bound) in self.bounds.iter_mut().zip(bounds) {
-            builder.append_option(bound);
+        if let Some(bounds) = bounds {
+            self.bounds.iter_mut().zip(bounds).for_each(|(builder, bound)| builder.append_value(*bound));
         }
-        self.verdict(verdict);
+    }
+
+    /// What the steps of a series share, once all of them are there: their times, and whether they had bounds.
+    pub(super) fn forecast(&mut self, times: &[i64], bounds: bool, verdict: Verdict) {
+        self.time.append_slice(times);
+        (1..=times.len()).for_each(|step| self.step.append_value(step as i32));
+        if !bounds {
+            self.bounds.iter_mut().for_each(|builder| builder.append_nulls(times.len()));
+        }
+        self.verdict(verdict, times.len());
     }
 
     /// The one row of a series without forecast.
@@ -105,31 +122,33 @@ impl Rows {
         self.step.append_null();
         self.yhat.append_null();
         self.bounds.iter_mut().for_each(Float64Builder::append_null);
-        self.verdict(verdict);
+        self.verdict(verdict, 1);
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
-        self.model.append_option(verdict.model);
-        self.class.append_option(verdict.class);
-        self.cutoff.append_option(verdict.cutoff);
-        self.status.append_value(verdict.status.name());
-        self.reason.append_option(verdict.reason);
+    /// The columns that are the same in all `n` rows of a series, each filled in one go.
+    fn verdict(&mut self, verdict: Verdict, n: usize) {
+        texts(&mut self.model, verdict.model, n);
+        texts(&mut self.class, verdict.class, n);
+        numbers(&mut self.cutoff, verdict.cutoff, n);
+        texts(&mut self.status, Some(verdict.status.name()), n);
+        texts(&mut self.reason, verdict.reason, n);
         let counts = verdict.counts.map(counted);
         for (at, builder) in self.counts.iter_mut().enumerate() {
             let count = counts.and_then(|c| c[at]);
-            builder.append_option(count.map(|n| i32::try_from(n).unwrap_or(i32::MAX)));
+            numbers(builder, count.map(|n| i32::try_from(n).unwrap_or(i32::MAX)), n);
         }
-        self.shift.append_option(verdict.shift);
+        numbers(&mut self.shift, verdict.shift, n);
         if let Some(unused) = &mut self.unused {
-            unused.append_option(verdict.unused);
+            texts(unused, verdict.unused, n);
         }
         if let Some(fit) = &mut self.fit {
-            fit.append_option(verdict.fit);
+            texts(fit, verdict.fit, n);
         }
         if let Some(fitted) = &mut self.fitted {
             fitted.append_option(verdict.state);
+            fitted.append_nulls(n - 1);
         }
-        self.rows += 1;
+        self.rows += n;
     }
 
     /// Takes the rows built so far; the times become the clock's type.
