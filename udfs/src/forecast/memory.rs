@@ -24,7 +24,7 @@ const SEVERAL: u8 = 2;
 const SCALED_DOWN: u8 = 4;
 const SCALED_UP: u8 = 8;
 
-/// Bytes of the check sum at the end.
+/// Bytes of the check sum at the end: the sum comes last, over everything else.
 const CHECK: usize = 4;
 
 /// A series between two nights.
@@ -129,10 +129,8 @@ impl Memory {
             whole(out, m.state.steps);
             whole(out, m.state.errors);
             number(out, m.state.sse);
-            for numbers in [&m.state.parameters, &m.state.states] {
-                whole(out, numbers.len() as u64);
-                numbers.iter().for_each(|v| number(out, *v));
-            }
+            numbers(out, &m.state.parameters);
+            numbers(out, &m.state.states);
         }
         let check = check(&out[begin..]);
         out.extend_from_slice(&check);
@@ -169,7 +167,8 @@ impl Memory {
         self.support = Support::ALL.into_iter().find(|s| *s as u8 == support)?;
         let origin = from.number()?.to_bits() as i64;
         self.calendar = Calendar::of_parts(clock, (origin, from.byte()?, from.whole()? as i64))?;
-        self.last = from.whole()? as i64;
+        // No calendar has more steps, and none less than one.
+        self.last = i64::try_from(from.whole()?).ok().filter(|last| *last < i64::MAX / 4)?;
         self.last_value = from.number()?;
         self.shape = Shape::NORMAL;
         if flags & SHAPED != 0 {
@@ -250,6 +249,25 @@ fn number(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
 
+/// How many numbers, then eight by eight a byte that says which of them are small whole ones, and the numbers: windows of
+/// counts and empty seasons take a byte each instead of eight.
+fn numbers(out: &mut Vec<u8>, numbers: &[f64]) {
+    whole(out, numbers.len() as u64);
+    for eight in numbers.chunks(8) {
+        let mask = out.len();
+        out.push(0);
+        for (bit, v) in eight.iter().enumerate() {
+            let small = *v as i32;
+            if f64::from(small).to_bits() == v.to_bits() && small.unsigned_abs() < 1 << 20 {
+                out[mask] |= 1 << bit;
+                whole(out, u64::from(small.unsigned_abs() << 1 | u32::from(small < 0)));
+            } else {
+                number(out, *v);
+            }
+        }
+    }
+}
+
 /// A whole number, seven bits a byte.
 fn whole(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -294,9 +312,20 @@ impl<'a> Bytes<'a> {
     }
 
     fn numbers(&mut self, out: &mut Vec<f64>) -> Option<()> {
-        let n = usize::try_from(self.whole()?).ok()?;
-        let bytes = self.take(n.checked_mul(8)?)?;
-        out.extend(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)));
+        let mut left = usize::try_from(self.whole()?).ok()?;
+        while left > 0 {
+            let mask = self.byte()?;
+            for bit in 0..left.min(8) {
+                out.push(if mask & 1 << bit == 0 {
+                    self.number()?
+                } else {
+                    let small = self.whole()?;
+                    let size = f64::from((small >> 1) as u32);
+                    if small & 1 == 1 { -size } else { size }
+                });
+            }
+            left -= left.min(8);
+        }
         Some(())
     }
 }

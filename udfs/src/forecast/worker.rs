@@ -414,7 +414,7 @@ impl Worker {
         let (steps, salt) = (self.forecaster.memory.steps(), self.forecaster.memory.salt());
         let turn = |steps: u64| steps.wrapping_add(salt) / plan.refit_every;
         let due = turn(steps.wrapping_add(y.len() as u64)) != turn(steps);
-        self.counts.observed = y.iter().filter(|v| !v.is_nan()).count();
+        self.counts.observed = self.series.values[first..].iter().filter(|v| !v.is_nan()).count();
         let progress = caught("update", || self.forecaster.resume(y));
         let progress = self.sound(progress).map_err(|refusal| (refusal, Fit::Overflow))?;
         self.fit = match (progress, due) {
