@@ -91,6 +91,9 @@ fn rmsse(s: &Series, path: &[f64]) -> f64 {
     if scale > 0.0 { (error / scale).sqrt() } else { f64::NAN }
 }
 
+/// Sums of a group: history, actual values, forecasts, weight.
+type Group = (Vec<f64>, Vec<f64>, Vec<f64>, f64);
+
 /// Mean over the twelve levels of M5, bottom-up, with the organisers' weights.
 fn wrmsse(series: &[Series], found: &[Found]) -> f64 {
     let longest = series.iter().map(|s| s.train.len()).max().unwrap_or(0);
@@ -109,7 +112,7 @@ fn wrmsse(series: &[Series], found: &[Found]) -> f64 {
         &[0, 1, 2, 3, 4],
     ];
     let of_level = |parts: &[usize]| {
-        let mut sums: HashMap<String, (Vec<f64>, Vec<f64>, Vec<f64>, f64)> = HashMap::new();
+        let mut sums: HashMap<String, Group> = HashMap::new();
         for (s, f) in series.iter().zip(found) {
             let split: Vec<_> = s.id.split('_').collect();
             let key = parts.iter().map(|p| split[*p]).collect::<Vec<_>>().join("_");

@@ -136,7 +136,8 @@ impl Forecaster {
     }
 
     fn fit_moderate(&mut self, y: &[f64], observed: &[f64]) -> Result<Fitted, Refusal> {
-        let (class, mut reasons) = match self.terms.asking.clone() {
+        let terms = Arc::clone(&self.terms);
+        let (class, mut reasons) = match &terms.asking {
             Asking::Auto => {
                 let chosen = self.auto.choose(y, &mut self.buffers, &mut self.memory.portfolio)?;
                 self.memory.shape = chosen.shape;
@@ -144,7 +145,7 @@ impl Forecaster {
             }
             Asking::Ladder(ladder) => {
                 let demand = classify(y, self.terms.season_length);
-                let steps = self.climb(&ladder, y)?;
+                let steps = self.climb(ladder, y)?;
                 (demand.class, steps)
             }
         };
@@ -257,6 +258,13 @@ impl Forecaster {
     pub(super) fn look_ahead(&mut self) -> Result<(), Refusal> {
         self.path.reset(self.terms.horizon);
         self.spread = self.memory.portfolio.forecast(&mut self.path, &mut self.member);
+        self.check()?;
+        self.expect();
+        Ok(())
+    }
+
+    /// Checks that the path and all that may be asked of it are finite. Errors: `overflow`.
+    pub(super) fn check(&mut self) -> Result<(), Refusal> {
         // A tilted shape widens by less than twice.
         let reach = 9.0_f64.max(2.0 * self.predictive.reach(self.memory.shape, &self.terms.asked));
         let beyond = |(m, d): (&f64, &f64)| !(m + reach * d).is_finite() || !(m - reach * d).is_finite();
@@ -269,13 +277,18 @@ impl Forecaster {
         }
     }
 
-    /// Mean of step `t`, cut at zero if negative values make no sense; bounds of levels and quantiles into `out`.
+    fn expect(&mut self) {
+        if self.memory.support == Support::Count && self.spread == Spread::Known {
+            let steps = (0..self.path.mean.len()).map(|t| spread(&self.path, &self.memory.shape, t));
+            self.predictive.expect(steps);
+        }
+    }
+
+    /// Once the series has been looked ahead: mean of step `t`, cut at zero if negative values make no sense; bounds of levels and quantiles into `out`.
     pub(super) fn step(&mut self, t: usize, out: &mut Vec<f64>) -> f64 {
-        let place = (t as f64 + 0.5) / self.path.mean.len() as f64;
-        let (mean, deviation) = (self.path.mean[t], self.path.deviation[t] * self.memory.shape.slope(place));
-        let asked = &self.terms.asked;
+        let (mean, deviation) = spread(&self.path, &self.memory.shape, t);
         if self.spread == Spread::Known {
-            self.predictive.step(mean, deviation, self.memory.support, self.memory.shape, asked, out);
+            self.predictive.step(mean, deviation, self.memory.support, out);
         }
         if self.memory.support == Support::Real { mean } else { mean.max(0.0) }
     }
@@ -322,4 +335,10 @@ impl Forecaster {
         let errors = self.memory.portfolio.members.first().map_or(0, |m| m.state.errors);
         self.tell(self.memory.class.unwrap_or(Class::New), &mut reasons, || errors as usize)
     }
+}
+
+/// Mean and deviation of step `t`, as the errors of the series bend it over the horizon.
+fn spread(path: &Path, shape: &Shape, t: usize) -> (f64, f64) {
+    let place = (t as f64 + 0.5) / path.mean.len() as f64;
+    (path.mean[t], path.deviation[t] * shape.slope(place))
 }

@@ -210,7 +210,7 @@ pub(super) static SIGNATURE: Signature = Signature {
             name: "fitted",
             kind: Kind::Boolean,
             default: Some("false"),
-            meaning: "whether the state of each series comes out, for the next night",
+            meaning: "whether the state of each series comes out, for the next night; not with regressors or holidays",
         },
         Param {
             name: "refit_every",

@@ -94,7 +94,8 @@ impl Shape {
         }
         let mut shape = Self { tilt: tilt(seen), ..expected };
         seen.iter_mut().for_each(|s| s.ratio /= shape.slope(s.place));
-        seen.sort_unstable_by(|a, b| a.ratio.total_cmp(&b.ratio));
+        // Sizes are not negative, and of such numbers the bits rise as they do.
+        seen.sort_unstable_by_key(|s| s.ratio.to_bits());
         let ratios = |at: usize| seen[at.min(seen.len() - 1)].ratio;
         let own = |level: f64| {
             let position = (n - 1.0) * level;
@@ -157,6 +158,9 @@ pub(super) struct Predictive {
     /// Mean and variance of the count distribution before, and what came out.
     counted: Option<(f64, f64)>,
     counts: Vec<f64>,
+    /// Mean, variance and probability of zero of the steps to come.
+    zeros: Vec<(f64, f64, f64)>,
+    at: usize,
     /// Distribution function of a count: P(y <= k) for k = 0, 1, ..
     below: Vec<f64>,
 }
@@ -181,32 +185,54 @@ impl Predictive {
         }
     }
 
-    /// The largest reach asked for, in expected deviations.
+    /// Prepares [`Predictive::step`] for the steps of a series. The largest reach asked for, in expected deviations.
     pub(super) fn reach(&mut self, shape: Shape, asked: &Asked) -> f64 {
         self.prepare(shape, asked);
         self.reach.iter().fold(0.0, |most, reach| most.max(reach.abs()))
+    }
+
+    /// Works the probabilities of zero of all steps out in one go: one after the other they would wait for each other.
+    /// `steps`: mean and deviation as [`Predictive::step`] takes them. Nothing but speed depends on it.
+    pub(super) fn expect(&mut self, steps: impl Iterator<Item = (f64, f64)>) {
+        self.at = 0;
+        self.zeros.clear();
+        if self.normal.is_empty() {
+            return;
+        }
+        let mut before = (f64::NAN, f64::NAN, f64::NAN);
+        for (mean, deviation) in steps {
+            let (mean, variance) = (mean.max(0.0), deviation * deviation * self.shape.variance);
+            if (mean, variance) != (before.0, before.1) {
+                let zero = if mean <= COUNT_MEAN_MAX { zero(mean, variance) } else { f64::NAN };
+                before = (mean, variance, zero);
+            }
+            self.zeros.push(before);
+        }
+    }
+
+    /// The probability of zero, from [`Predictive::expect`] if it foresaw the step.
+    fn zero(&mut self, mean: f64, variance: f64) -> f64 {
+        let foreseen = self.zeros.get(self.at).filter(|z| z.0 == mean && z.1 == variance);
+        foreseen.map_or_else(|| zero(mean, variance), |z| z.2)
     }
 
     /// Bounds of each level, as lower and upper, then quantiles, for one step into `out`.
     ///
     /// Levels are nested and quantiles rise. A count has the interval of whole numbers whose probability is nearest to the
     /// level: no interval of whole numbers has exactly that of the level.
-    pub(super) fn step(
-        &mut self,
-        mean: f64,
-        deviation: f64,
-        support: Support,
-        shape: Shape,
-        asked: &Asked,
-        out: &mut Vec<f64>,
-    ) {
+    pub(super) fn step(&mut self, mean: f64, deviation: f64, support: Support, out: &mut Vec<f64>) {
         out.clear();
-        self.prepare(shape, asked);
-        if support == Support::Count && mean <= COUNT_MEAN_MAX {
-            return self.count(mean.max(0.0), deviation * deviation * shape.variance, asked, out);
+        if self.normal.is_empty() {
+            return;
         }
+        if support == Support::Count && mean <= COUNT_MEAN_MAX {
+            self.count(mean.max(0.0), deviation * deviation * self.shape.variance, out);
+            self.at += 1;
+            return;
+        }
+        self.at += 1;
         let floor = if support == Support::Real { f64::NEG_INFINITY } else { 0.0 };
-        let (levels, quantiles) = self.reach.split_at(asked.levels.len());
+        let (levels, quantiles) = self.reach.split_at(self.asked.levels.len());
         for reach in levels {
             let reach = reach * deviation;
             out.push((mean - reach).max(floor));
@@ -215,14 +241,14 @@ impl Predictive {
         out.extend(quantiles.iter().map(|reach| (mean + reach * deviation).max(floor)));
     }
 
-    fn count(&mut self, mean: f64, variance: f64, asked: &Asked, out: &mut Vec<f64>) {
+    fn count(&mut self, mean: f64, variance: f64, out: &mut Vec<f64>) {
         if self.counted == Some((mean, variance)) {
             return out.extend_from_slice(&self.counts);
         }
         // No probability beyond the largest one asked is looked at; the margin is far more than rounding.
         self.distribution(mean, variance, self.most + 1e-9);
         let (mut lower_before, mut upper_before) = (usize::MAX, 0);
-        for level in &asked.levels {
+        for level in &self.asked.levels {
             let share = *level as f64 / 100.0;
             let lower = self.quantile((1.0 - share) / 2.0).min(lower_before);
             let missed = if lower > 0 { self.below[lower - 1] } else { 0.0 };
@@ -230,7 +256,7 @@ impl Predictive {
             (lower_before, upper_before) = (lower, upper);
             out.extend([lower as f64, upper as f64]);
         }
-        for p in &asked.quantiles {
+        for p in &self.asked.quantiles {
             out.push(self.quantile(*p) as f64);
         }
         self.counted = Some((mean, variance));
@@ -256,14 +282,9 @@ impl Predictive {
             self.below.push(1.0);
             return;
         }
-        let over = variance - mean;
+        let mut chance = self.zero(mean, variance);
         // The ratio of neighbouring probabilities is (a + b k) / (k + 1).
-        let (mut chance, a, b) = if over > 1e-9 * mean {
-            let (size, fail) = (mean * mean / over, over / variance);
-            (libm::exp(size * libm::log1p(-fail)), size * fail, fail)
-        } else {
-            (libm::exp(-mean), mean, 0.0)
-        };
+        let (a, b) = size_and_fail(mean, variance).map_or((mean, 0.0), |(size, fail)| (size * fail, fail));
         let (mut sum, mut k) = (0.0, 0.0);
         let end = most.min(1.0 - COUNT_TAIL);
         while sum < end && self.below.len() < 100_000 {
@@ -275,6 +296,20 @@ impl Predictive {
                 break;
             }
         }
+    }
+}
+
+/// Parameters of the negative binomial of that mean and variance; `None` for a Poisson.
+fn size_and_fail(mean: f64, variance: f64) -> Option<(f64, f64)> {
+    let over = variance - mean;
+    (over > 1e-9 * mean).then(|| (mean * mean / over, over / variance))
+}
+
+/// The probability of zero of that distribution.
+fn zero(mean: f64, variance: f64) -> f64 {
+    match size_and_fail(mean, variance) {
+        Some((size, fail)) => libm::exp(size * libm::log1p(-fail)),
+        None => libm::exp(-mean),
     }
 }
 
@@ -341,14 +376,8 @@ mod tests {
     fn a_rare_count_has_the_nearest_interval_of_whole_numbers() {
         let (mut p, mut out) = (Predictive::default(), vec![]);
         // P(0) = 0.81: nearer to 80 % than P(0..1).
-        p.step(
-            0.2107,
-            0.459,
-            Support::Count,
-            Shape::NORMAL,
-            &Asked { levels: vec![80], quantiles: vec![0.9] },
-            &mut out,
-        );
+        p.reach(Shape::NORMAL, &Asked { levels: vec![80], quantiles: vec![0.9] });
+        p.step(0.2107, 0.459, Support::Count, &mut out);
         assert_eq!(out, [0.0, 0.0, 1.0]);
     }
 
@@ -364,7 +393,9 @@ mod tests {
             let support = [Support::Real, Support::NonNegative, Support::Count][kind as usize];
             let mut out = vec![];
             for shape in [Shape::NORMAL, Shape { reach: [0.5, 4.0], variance: 2.5, tilt: 1.0 }] {
-                Predictive::default().step(mean, deviation, support, shape, &asked(), &mut out);
+                let mut p = Predictive::default();
+                p.reach(shape, &asked());
+                p.step(mean, deviation, support, &mut out);
                 prop_assert!(out.iter().all(|v| v.is_finite()));
                 prop_assert!(out[4] <= out[2] && out[2] <= out[0] && out[0] <= out[1] && out[1] <= out[3] && out[3] <= out[5], "{:?}", out);
                 prop_assert!(out[6..].windows(2).all(|w| w[0] <= w[1]), "{:?}", out);

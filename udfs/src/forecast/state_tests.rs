@@ -160,36 +160,13 @@ impl Told {
 /// A series of one kind.
 fn series(kind: &str, n: usize) -> Vec<f64> {
     let noise = |t: usize| ((t as u64 + 7).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / (1_u64 << 24) as f64;
+    let sells = |t: usize, share: f64| f64::from(noise(t) > 1.0 - share);
     let of = |t: usize| match kind {
         "smooth" => 50.0 + 0.1 * t as f64 + [9.0, 1.0, 4.0, 0.0, 2.0, 7.0, 3.0][t % 7] + 4.0 * noise(t),
-        "erratic" => {
-            if noise(t) > 0.8 {
-                40.0 + (30.0 * noise(t + 999)).floor()
-            } else {
-                1.0 + (5.0 * noise(t + 99)).floor()
-            }
-        }
-        "intermittent" => {
-            if noise(t) > 0.6 {
-                1.0 + (2.0 * noise(t + 99)).floor()
-            } else {
-                0.0
-            }
-        }
-        "lumpy" => {
-            if noise(t) > 0.7 {
-                1.0 + (2.0 / (0.02 + noise(t + 99))).floor()
-            } else {
-                0.0
-            }
-        }
-        "dead" => {
-            if t < n / 2 && noise(t) > 0.5 {
-                2.0
-            } else {
-                0.0
-            }
-        }
+        "erratic" => 1.0 + (5.0 * noise(t + 99)).floor() + sells(t, 0.2) * (40.0 + (30.0 * noise(t + 999)).floor()),
+        "intermittent" => sells(t, 0.4) * (1.0 + (2.0 * noise(t + 99)).floor()),
+        "lumpy" => sells(t, 0.3) * (1.0 + (2.0 / (0.02 + noise(t + 99))).floor()),
+        "dead" => sells(t, 0.5) * f64::from(t < n / 2),
         _ => 0.0,
     };
     (0..n).map(of).collect()
@@ -430,8 +407,9 @@ fn a_state_is_small() {
         let sizes: Vec<usize> =
             KINDS.iter().map(|kind| call.on_days(0, &series(kind, 400), None).state().len()).collect();
         said += &format!("{model}: {sizes:?}\n");
-        // Models with many states by their nature: seasons of theirs, windows, lags.
-        let wide = ["auto", "auto_arima", "mstl", "imapa", "harmonic"].contains(&model);
+        // A window holds its values, a seasonal adjustment its factors, a filter its covariance, `auto` several models.
+        let wide = ["auto", "mstl", "harmonic"].contains(&model)
+            || ["window", "theta", "multiplicative", "auto_"].iter().any(|part| model.contains(part));
         if !(wide || sizes.iter().all(|n| (40..=200).contains(n))) {
             large.push(model);
         }

@@ -303,7 +303,10 @@ impl Worker {
                 Ok(())
             })?;
             let fitted = caught("forecast", || self.forecaster.fit(self.regressors.adjusted(), y));
-            self.regressors.put_back(&mut self.forecaster.path);
+            if fitted.is_ok() {
+                self.regressors.put_back(&mut self.forecaster.path);
+                self.forecaster.check()?;
+            }
             fitted
         } else {
             caught("forecast", || self.forecaster.fit(y, y))
