@@ -250,7 +250,7 @@ impl Forecaster {
         }
         let counts = self.memory.portfolio.scale == 1.0
             && (class.is_intermittent() || matches!(self.terms.asking, Asking::Auto))
-            && observed().all(|v| *v >= 0.0 && v.fract() == 0.0);
+            && observed().all(|v| *v >= 0.0 && is_whole(*v));
         if counts { Support::Count } else { Support::NonNegative }
     }
 
@@ -300,7 +300,7 @@ impl Forecaster {
         self.memory.support = match self.memory.support {
             Support::Real => Support::Real,
             _ if self.terms.non_negative.is_none() && y.iter().any(|v| *v < 0.0) => Support::Real,
-            Support::Count if y.iter().any(|v| *v < 0.0 || v.fract() != 0.0 && !v.is_nan()) => Support::NonNegative,
+            Support::Count if y.iter().any(|v| *v < 0.0 || !is_whole(*v) && !v.is_nan()) => Support::NonNegative,
             same => same,
         };
         for v in y {
@@ -335,6 +335,11 @@ impl Forecaster {
         let errors = self.memory.portfolio.members.first().map_or(0, |m| m.state.errors);
         self.tell(self.memory.class.unwrap_or(Class::New), &mut reasons, || errors as usize)
     }
+}
+
+/// Whether a number is whole; NaN is not. From 2^53 on every one is.
+fn is_whole(v: f64) -> bool {
+    v.abs() >= 9_007_199_254_740_992.0 || (v as i64) as f64 == v
 }
 
 /// Mean and deviation of step `t`, as the errors of the series bend it over the horizon.

@@ -84,7 +84,7 @@ impl Shape {
     pub(super) const NORMAL: Self = Self { reach: NORMAL, variance: 1.0, tilt: 1.0 };
 
     /// Split conformal: the quantiles of errors that were seen, in units of the expected ones, drawn towards `expected` as
-    /// if so many `prior` errors had been of that shape. `seen` comes in any order and is sorted.
+    /// if so many `prior` errors had been of that shape. `seen` is reordered.
     ///
     /// Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), Distribution-free predictive inference for regression.
     pub(super) fn conformal(seen: &mut [Seen], expected: Self, prior: f64) -> Self {
@@ -94,18 +94,18 @@ impl Shape {
         }
         let mut shape = Self { tilt: tilt(seen), ..expected };
         seen.iter_mut().for_each(|s| s.ratio /= shape.slope(s.place));
-        // Sizes are not negative, and of such numbers the bits rise as they do.
-        seen.sort_unstable_by_key(|s| s.ratio.to_bits());
-        let ratios = |at: usize| seen[at.min(seen.len() - 1)].ratio;
-        let own = |level: f64| {
+        let squares = seen.iter().map(|s| s.ratio * s.ratio).sum::<f64>() / n;
+        let mut own = |level: f64| {
             let position = (n - 1.0) * level;
             let (below, share) = (position as usize, position.fract());
-            ratios(below) + share * (ratios(below + 1) - ratios(below))
+            // Sizes are not negative, and of such numbers the bits rise as they do.
+            let (_, at, above) = seen.select_nth_unstable_by_key(below, |s| s.ratio.to_bits());
+            let next = above.iter().map(|s| s.ratio).fold(f64::INFINITY, f64::min);
+            at.ratio + share * (if above.is_empty() { at.ratio } else { next } - at.ratio)
         };
         let mix = |own: f64, expected: f64| (n * own + prior * expected) / (n + prior);
         let narrow = mix(own(KNOWN[0]), expected.reach[0]);
         let wide = mix(own(KNOWN[1]), expected.reach[1]).max(narrow);
-        let squares = seen.iter().map(|s| s.ratio * s.ratio).sum::<f64>() / n;
         (shape.reach, shape.variance) = ([narrow, wide], mix(squares, expected.variance));
         shape
     }
@@ -265,7 +265,13 @@ impl Predictive {
 
     /// The smallest count that is not exceeded with probability `p`.
     fn quantile(&self, p: f64) -> usize {
-        self.below.partition_point(|f| *f < p).min(self.below.len().saturating_sub(1))
+        let below = self.below.as_slice();
+        // Of a short list all are compared: a search would wait for each of its steps.
+        let place = match below.len() {
+            0..=16 => below.iter().map(|f| usize::from(*f < p)).sum(),
+            _ => below.partition_point(|f| *f < p),
+        };
+        place.min(below.len().saturating_sub(1))
     }
 
     /// The count at which the distribution function is nearest to `p`.
