@@ -6,7 +6,7 @@ use super::demand::{Demand, classify};
 use super::model::{Buffers, Path, State};
 use super::pools::{Family, Pool, pools};
 use super::portfolio::{Member, Portfolio};
-use super::predictive::{Seen, Shape};
+use super::predictive::{RATIO_MAX, Seen, Shape};
 use super::{Choice, Refusal};
 use crate::error::Result;
 use std::collections::HashMap;
@@ -209,8 +209,9 @@ impl Auto {
                 error += e * e;
                 seen += 1.0;
                 let expected = deviation / weight;
-                if expected > 0.0 {
-                    self.ratios.push(Seen { ratio: (e / expected).abs(), place: (t as f64 + 0.5) / h as f64 });
+                let ratio = (e / expected).abs();
+                if expected > 0.0 && ratio < RATIO_MAX {
+                    self.ratios.push(Seen { ratio, place: (t as f64 + 0.5) / h as f64 });
                     if t == 0 {
                         first += expected;
                     } else if t + 1 == h {
@@ -250,6 +251,7 @@ impl Auto {
         failed: &mut Vec<String>,
     ) {
         portfolio.members.clear();
+        let mut fell = false;
         // The seasonal model stays for its season, even if its level takes no part.
         let gives = |t: &Trial| family == Family::Level && t.choice.model.is_seasonal();
         for trial in self.trials.iter_mut().filter(|t| t.weight > 0.0 || gives(t)) {
@@ -270,11 +272,25 @@ impl Auto {
             let weight = trial.weight;
             match done {
                 Ok(()) => portfolio.members.push(Member { choice: Arc::clone(&trial.choice), weight, season, state }),
-                Err(why) => failed.push(format!("{}: {why}", trial.choice.text)),
+                Err(why) => {
+                    fell = true;
+                    failed.push(format!("{}: {why}", trial.choice.text));
+                }
             }
         }
         let total: f64 = portfolio.members.iter().map(|m| m.weight).sum();
-        portfolio.members.iter_mut().for_each(|m| m.weight /= total);
+        if total <= 0.0 {
+            // Whatever has a weight has failed; what only gives its season forecasts nothing.
+            return portfolio.members.clear();
+        }
+        for m in &mut portfolio.members {
+            let weight = m.weight / total;
+            // Of its share of the season, more is in its own weight now that others have failed.
+            if fell && m.season != 0.0 {
+                m.season += m.weight - weight;
+            }
+            m.weight = weight;
+        }
         // The heaviest first; equal ones stay in the order of the pool.
         portfolio.members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     }
@@ -311,7 +327,7 @@ impl Auto {
 
 /// Weights by the inverse square of the scores, for the best few; equal ones where nothing was judged.
 fn weigh(trials: &mut [Trial]) {
-    let judged: Vec<f64> = trials.iter().map(|t| t.score).filter(|s| !s.is_nan()).collect();
+    let judged: Vec<f64> = trials.iter().map(|t| t.score).filter(|s| s.is_finite()).collect();
     let least = judged.iter().copied().fold(f64::INFINITY, f64::min);
     let mut ranked = judged.clone();
     ranked.sort_unstable_by(f64::total_cmp);
@@ -319,7 +335,7 @@ fn weigh(trials: &mut [Trial]) {
     for t in trials.iter_mut() {
         t.weight = if judged.is_empty() {
             1.0
-        } else if t.score.is_nan() || t.score > worst {
+        } else if !t.score.is_finite() || t.score > worst {
             0.0
         } else if least == 0.0 {
             f64::from(t.score == 0.0)

@@ -7,9 +7,12 @@ use super::status::{Refusal, Status};
 use crate::error::{Error, Result};
 use crate::signature::nearest;
 use arrow::array::timezone::Tz;
-use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{
+    DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use std::ops::Range;
@@ -73,6 +76,32 @@ impl Clock {
     /// The type of the column.
     pub(super) fn kind(&self) -> &DataType {
         &self.kind
+    }
+
+    /// Appends a column's integers from `rows`, none of which is null, without a copy of the column; `false` if its type
+    /// needs one.
+    pub(super) fn extend(&self, column: &ArrayRef, rows: Range<usize>, out: &mut Vec<i64>) -> bool {
+        if let Some(days) = column.as_primitive_opt::<Date32Type>() {
+            out.extend(days.values()[rows].iter().map(|day| i64::from(*day)));
+            return true;
+        }
+        let plain = match &self.kind {
+            DataType::Int64 => column.as_primitive_opt::<Int64Type>().map(|c| c.values()),
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                column.as_primitive_opt::<TimestampSecondType>().map(|c| c.values())
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                column.as_primitive_opt::<TimestampMillisecondType>().map(|c| c.values())
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                column.as_primitive_opt::<TimestampMicrosecondType>().map(|c| c.values())
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                column.as_primitive_opt::<TimestampNanosecondType>().map(|c| c.values())
+            }
+            _ => None,
+        };
+        plain.map(|values| out.extend_from_slice(&values[rows])).is_some()
     }
 
     /// A column's integers; null where the column is, and where a `UInt64` exceeds `Int64`.
@@ -246,7 +275,39 @@ enum Step {
     Months(i64, u32),
 }
 
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { origin: 0, step: Step::Units(1) }
+    }
+}
+
 impl Calendar {
+    /// First time, kind of step (0 for units, 1 for days, a day of the month plus 1 for months), and how many of it.
+    pub(super) fn parts(&self) -> (i64, u8, i64) {
+        match self.step {
+            Step::Units(n) => (self.origin, 0, n),
+            Step::Days(n) => (self.origin, 1, n),
+            Step::Months(n, on) => (self.origin, on as u8 + 1, n),
+        }
+    }
+
+    /// The calendar of those parts; `None` if a clock has no such calendar.
+    pub(super) fn of_parts(clock: &Clock, (origin, code, n): (i64, u8, i64)) -> Option<Self> {
+        let step = match code {
+            0 => Step::Units(n),
+            1 => Step::Days(n),
+            2..=32 => Step::Months(n, u32::from(code) - 1),
+            _ => return None,
+        };
+        let has_days = code == 0 || clock.day.is_some();
+        (n >= 1 && has_days && clock.holds(origin)).then_some(Self { origin, step })
+    }
+
+    /// The first time.
+    pub(super) fn origin(&self) -> i64 {
+        self.origin
+    }
+
     /// The calendar of a series: as asked, or inferred.
     ///
     /// Inferred is the smallest distance between neighbours: of step numbers; of whole months if all times are at least
@@ -384,6 +445,12 @@ impl Calendar {
             positions.extend(0..times.len() as i64);
             return Ok(());
         }
+        self.further(clock, times, positions)
+    }
+
+    /// As [`Calendar::positions`], of times that need not begin with the first.
+    pub(super) fn further(&self, clock: &Clock, times: &[i64], positions: &mut Vec<i64>) -> Result<(), Refusal> {
+        positions.clear();
         for &time in times {
             let Some(position) = self.position(clock, time) else {
                 return Err(Refusal::new(

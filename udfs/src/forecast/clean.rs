@@ -165,12 +165,17 @@ pub(super) fn level_shifts(y: &[f64], season_length: usize) -> (usize, Option<us
             (n + seen, sum + d, squares + d * d)
         })
     };
-    let blocks: Vec<(f64, f64, f64)> = y.chunks_exact(size).map(moments).collect();
+    let mut w = [(0.0, 0.0, 0.0); 5];
     let (mut shifts, mut last) = (0, None);
     let mut best: Option<(usize, f64)> = None;
-    for (at, w) in blocks.windows(5).enumerate() {
-        let found = ratio(w, size).filter(|r| *r > SHIFT_DEVIATIONS * SHIFT_DEVIATIONS);
-        let middle = at + 2;
+    for (at, block) in y.chunks_exact(size).enumerate() {
+        w.rotate_left(1);
+        w[4] = moments(block);
+        if at < 4 {
+            continue;
+        }
+        let found = ratio(&w, size).filter(|r| *r > SHIFT_DEVIATIONS * SHIFT_DEVIATIONS);
+        let middle = at - 2;
         match (found, best) {
             (Some(r), Some((_, most))) if r <= most => {}
             (Some(r), _) => best = Some((middle, r)),

@@ -3,11 +3,12 @@
 //! In: values of one series, NaN where missing. Out: means, bounds and quantiles per step, and what became of the series.
 
 use super::auto::Auto;
+use super::calendar::Clock;
 use super::demand::{Class, classify};
-use super::memory::{Choices, Memory};
+use super::memory::{Choices, Memory, Unusable};
 use super::model::{Buffers, Path, Spread, State};
 use super::portfolio::Member;
-use super::predictive::{Asked, Predictive, Seen, Shape, Support};
+use super::predictive::{Asked, Predictive, RATIO_MAX, Seen, Shape, Support};
 use super::status::{Refusal, Status, panic_text};
 use super::{Choice, scale};
 use crate::error::Result;
@@ -49,8 +50,6 @@ pub(super) struct Terms {
 /// What became of a series.
 #[derive(Debug, Clone)]
 pub(super) struct Fitted {
-    /// As in the `model` column.
-    pub(super) model: String,
     pub(super) class: Class,
     pub(super) status: Status,
     /// Every step down the ladder.
@@ -84,6 +83,8 @@ pub(super) struct Forecaster {
     pub(super) path: Path,
     member: Path,
     predictive: Predictive,
+    /// The models of the current series, as in the `model` column.
+    pub(super) model: String,
 }
 
 impl Forecaster {
@@ -100,6 +101,7 @@ impl Forecaster {
             path: Path::default(),
             member: Path::default(),
             predictive: Predictive::default(),
+            model: String::new(),
         }
     }
 
@@ -123,7 +125,6 @@ impl Forecaster {
         let largest = y.iter().fold(0.0_f64, |largest, v| if v.is_nan() { largest } else { largest.max(v.abs()) });
         let (down, _) = scale(largest).unwrap_or((1.0, 1.0));
         self.memory.portfolio.scale = down;
-        self.memory.since_fit = 0;
         if down == 1.0 {
             return self.fit_moderate(y, observed);
         }
@@ -135,7 +136,8 @@ impl Forecaster {
     }
 
     fn fit_moderate(&mut self, y: &[f64], observed: &[f64]) -> Result<Fitted, Refusal> {
-        let (class, mut reasons) = match self.terms.asking.clone() {
+        let terms = Arc::clone(&self.terms);
+        let (class, mut reasons) = match &terms.asking {
             Asking::Auto => {
                 let chosen = self.auto.choose(y, &mut self.buffers, &mut self.memory.portfolio)?;
                 self.memory.shape = chosen.shape;
@@ -143,7 +145,7 @@ impl Forecaster {
             }
             Asking::Ladder(ladder) => {
                 let demand = classify(y, self.terms.season_length);
-                let steps = self.climb(&ladder, y)?;
+                let steps = self.climb(ladder, y)?;
                 (demand.class, steps)
             }
         };
@@ -151,19 +153,20 @@ impl Forecaster {
         self.memory.support = self.support_of(observed, class);
         self.look_ahead()?;
         self.memory.tracking = (0.0, 0.8 * self.path.deviation.first().copied().unwrap_or(0.0));
-        let status = if reasons.is_empty() { Status::Ok } else { Status::Fallback };
+        Ok(self.tell(class, &mut reasons, || y.iter().filter(|v| !v.is_nan()).count()))
+    }
+
+    /// What became of a series, of whose models `reasons` says why they are not those asked for.
+    fn tell(&mut self, class: Class, reasons: &mut Vec<String>, observed: impl Fn() -> usize) -> Fitted {
+        self.memory.portfolio.text(&mut self.model);
         let bounds = self.spread == Spread::Known;
-        let wants = !self.terms.asked.levels.is_empty() || !self.terms.asked.quantiles.is_empty();
-        let observed = y.iter().filter(|v| !v.is_nan()).count();
-        let model = self.memory.portfolio.text();
-        let status = if wants && !bounds {
-            reasons.push(format!("{model} tells no spread from n={observed}"));
-            if status == Status::Ok { Status::NoInterval } else { status }
-        } else {
-            status
-        };
+        let mut status = if reasons.is_empty() { Status::Ok } else { Status::Fallback };
+        if self.terms.asked.columns() > 0 && !bounds {
+            reasons.push(format!("{} tells no spread from n={}", self.model, observed()));
+            status = if status == Status::Ok { Status::NoInterval } else { status };
+        }
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        Ok(Fitted { model, class, status, reason, bounds })
+        Fitted { class, status, reason, bounds }
     }
 
     /// Goes down the ladder to the first model that takes the series. The reasons of those above it.
@@ -233,7 +236,7 @@ impl Forecaster {
                 .zip(expected)
                 .enumerate()
                 .map(|(t, (v, (mean, deviation)))| Seen { ratio: ((v - mean) / deviation).abs(), place: place(t) });
-            self.ratios.extend(seen.filter(|s| s.ratio.is_finite()));
+            self.ratios.extend(seen.filter(|s| s.ratio < RATIO_MAX));
         }
         Shape::conformal(&mut self.ratios, Shape::NORMAL, PRIOR_ERRORS)
     }
@@ -247,7 +250,7 @@ impl Forecaster {
         }
         let counts = self.memory.portfolio.scale == 1.0
             && (class.is_intermittent() || matches!(self.terms.asking, Asking::Auto))
-            && observed().all(|v| *v >= 0.0 && v.fract() == 0.0);
+            && observed().all(|v| *v >= 0.0 && is_whole(*v));
         if counts { Support::Count } else { Support::NonNegative }
     }
 
@@ -255,13 +258,17 @@ impl Forecaster {
     pub(super) fn look_ahead(&mut self) -> Result<(), Refusal> {
         self.path.reset(self.terms.horizon);
         self.spread = self.memory.portfolio.forecast(&mut self.path, &mut self.member);
-        match self
-            .path
-            .mean
-            .iter()
-            .zip(&self.path.deviation)
-            .position(|(m, d)| !(m + 9.0 * d).is_finite() || !(m - 9.0 * d).is_finite())
-        {
+        self.check()?;
+        self.expect();
+        Ok(())
+    }
+
+    /// Checks that the path and all that may be asked of it are finite. Errors: `overflow`.
+    pub(super) fn check(&mut self) -> Result<(), Refusal> {
+        // A tilted shape widens by less than twice.
+        let reach = 9.0_f64.max(2.0 * self.predictive.reach(self.memory.shape, &self.terms.asked));
+        let beyond = |(m, d): (&f64, &f64)| !(m + reach * d).is_finite() || !(m - reach * d).is_finite();
+        match self.path.mean.iter().zip(&self.path.deviation).position(beyond) {
             None => Ok(()),
             Some(at) => Err(Refusal::new(
                 Status::Overflow,
@@ -270,25 +277,35 @@ impl Forecaster {
         }
     }
 
-    /// Mean of step `t`, cut at zero if negative values make no sense; bounds of levels and quantiles into `out`.
+    fn expect(&mut self) {
+        if self.memory.support == Support::Count && self.spread == Spread::Known {
+            let steps = (0..self.path.mean.len()).map(|t| spread(&self.path, &self.memory.shape, t));
+            self.predictive.expect(steps);
+        }
+    }
+
+    /// Once the series has been looked ahead: mean of step `t`, cut at zero if negative values make no sense; bounds of levels and quantiles into `out`.
     pub(super) fn step(&mut self, t: usize, out: &mut Vec<f64>) -> f64 {
-        let place = (t as f64 + 0.5) / self.path.mean.len() as f64;
-        let (mean, deviation) = (self.path.mean[t], self.path.deviation[t] * self.memory.shape.slope(place));
-        let asked = &self.terms.asked;
+        let (mean, deviation) = spread(&self.path, &self.memory.shape, t);
         if self.spread == Spread::Known {
-            self.predictive.step(mean, deviation, self.memory.support, self.memory.shape, asked, out);
+            self.predictive.step(mean, deviation, self.memory.support, out);
         }
         if self.memory.support == Support::Real { mean } else { mean.max(0.0) }
     }
 
     /// Goes on from last night's state by the values since. O(values).
     ///
-    /// Errors: a [`Refusal`] `bad_state` or `overflow`.
+    /// Errors: a [`Refusal`] `overflow`.
     pub(super) fn resume(&mut self, y: &[f64]) -> Result<Progress, Refusal> {
-        let one = 1;
+        self.memory.support = match self.memory.support {
+            Support::Real => Support::Real,
+            _ if self.terms.non_negative.is_none() && y.iter().any(|v| *v < 0.0) => Support::Real,
+            Support::Count if y.iter().any(|v| *v < 0.0 || !is_whole(*v) && !v.is_nan()) => Support::NonNegative,
+            same => same,
+        };
         for v in y {
             if !v.is_nan() {
-                self.path.reset(one);
+                self.path.reset(1);
                 self.memory.portfolio.forecast(&mut self.path, &mut self.member);
                 let e = v - self.path.mean[0];
                 let (signed, size) = &mut self.memory.tracking;
@@ -296,27 +313,37 @@ impl Forecaster {
                 *size += TRACKING * (e.abs() - *size);
             }
             self.memory.portfolio.update(std::slice::from_ref(v), &mut self.buffers);
-            self.memory.since_fit += 1;
         }
         self.look_ahead()?;
         let (signed, size) = self.memory.tracking;
         Ok(if signed.abs() > TRACKING_MAX * size { Progress::Tripped } else { Progress::Updated })
     }
 
-    /// Reads last night's state. Errors: a [`Refusal`] `bad_state`.
-    pub(super) fn remember(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        self.memory = Memory::read(bytes, self.terms.season_length, &mut self.choices)?;
-        Ok(())
+    /// Reads last night's state, which must be of the same `arguments`.
+    pub(super) fn remember(&mut self, bytes: &[u8], arguments: u64, clock: &Clock) -> Result<(), Unusable> {
+        self.memory.read(bytes, arguments, clock, self.terms.season_length, &mut self.choices)
     }
 
     /// What to say of a series that went on from last night's state.
-    pub(super) fn told(&self) -> Fitted {
-        Fitted {
-            model: self.memory.portfolio.text(),
-            class: self.memory.class.unwrap_or(Class::New),
-            status: Status::Ok,
-            reason: None,
-            bounds: self.spread == Spread::Known,
+    pub(super) fn told(&mut self) -> Fitted {
+        let mut reasons = Vec::new();
+        if let (Asking::Ladder(ladder), [one]) = (&self.terms.asking, self.memory.portfolio.members.as_slice())
+            && let Some(first) = ladder.first().filter(|first| first.text != one.choice.text)
+        {
+            reasons.push(format!("{} did not take the series when it was fitted last", first.text));
         }
+        let errors = self.memory.portfolio.members.first().map_or(0, |m| m.state.errors);
+        self.tell(self.memory.class.unwrap_or(Class::New), &mut reasons, || errors as usize)
     }
+}
+
+/// Whether a number is whole; NaN is not. From 2^53 on every one is.
+fn is_whole(v: f64) -> bool {
+    v.abs() >= 9_007_199_254_740_992.0 || (v as i64) as f64 == v
+}
+
+/// Mean and deviation of step `t`, as the errors of the series bend it over the horizon.
+fn spread(path: &Path, shape: &Shape, t: usize) -> (f64, f64) {
+    let place = (t as f64 + 0.5) / path.mean.len() as f64;
+    (path.mean[t], path.deviation[t] * shape.slope(place))
 }

@@ -97,7 +97,8 @@ pub(super) static SIGNATURE: Signature = Signature {
                 required: true,
                 meaning: "what an earlier forecast left of the series",
             }],
-            meaning: "where each series was left, a row per id",
+            meaning: "where each series was left, a row per id: the series goes on from there by the rows after its last time, \
+                      and revised earlier rows change nothing until it is fitted anew; not with regressors or holidays",
         },
         Table {
             name: "holidays",
@@ -209,13 +210,14 @@ pub(super) static SIGNATURE: Signature = Signature {
             name: "fitted",
             kind: Kind::Boolean,
             default: Some("false"),
-            meaning: "whether the state of each series comes out, for the next night",
+            meaning: "whether the state of each series comes out, for the next night; not with regressors or holidays",
         },
         Param {
             name: "refit_every",
             kind: Kind::Integer { min: 1, max: 10_000 },
             default: Some("14"),
-            meaning: "steps after which a series that goes on from its state is fitted anew, each in its turn",
+            meaning: "steps after which a series that goes on from its state is fitted anew, each in its turn, if the input \
+                      reaches back over at least half of it",
         },
     ],
     output: &[
@@ -302,7 +304,7 @@ impl GroupFunction for Forecast {
             terms: Arc::new(terms(args)?),
             cleaning: cleaning(args)?,
             refit_every: size(args.integer("refit_every")?)? as u64,
-            arguments: arguments(args)?,
+            arguments: arguments(args, fields[layout.time].data_type())?,
             fitted: args.boolean("fitted")?.unwrap_or(false),
             regressors: layout.regressors.iter().map(|&at| fields[at].name().clone()).collect(),
             holidays: input.sides.iter().any(|side| side == "holidays"),
@@ -351,6 +353,16 @@ fn check_together(plan: &Plan) -> Result<()> {
     }
     if !plan.regressors.is_empty() && layout.kind.is_none() {
         return refuse("regressors need `future => TABLE(..)`, their values at the times of the horizon");
+    }
+    if plan.has_effects() && layout.state.is_some() {
+        return refuse(
+            "state holds no effects of regressors and holidays, leave out state, or regressors and holidays",
+        );
+    }
+    if plan.has_effects() && plan.fitted {
+        return refuse(
+            "fitted holds no effects of regressors and holidays, leave out fitted, or regressors and holidays",
+        );
     }
     if plan.regressors.is_empty() && layout.kind.is_some() && layout.state.is_none() {
         return refuse("future needs `regressors => [..]`, the columns whose effects are wanted");
@@ -401,9 +413,9 @@ pub(super) fn ladder(name: &str, falls: bool, season_length: usize) -> Result<Ve
     Ok(ladder)
 }
 
-/// Hash of the arguments on which a fit depends: a state of others is of no use.
-fn arguments(args: &Args) -> Result<u64> {
-    let mut text = String::new();
+/// Hash of the arguments on which a fit depends, and of what a time is: a state of others is of no use.
+fn arguments(args: &Args, time: &DataType) -> Result<u64> {
+    let mut text = format!("{time}\n");
     for name in
         ["season_length", "freq", "model", "fallback", "fill", "duplicates", "leading_zeros", "spikes", "non_negative"]
     {

@@ -195,6 +195,8 @@ fn scale(largest: f64) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod test_series;
 #[cfg(test)]
 mod tests;

@@ -32,16 +32,18 @@ pub(super) struct Portfolio {
 }
 
 impl Portfolio {
-    /// As in the `model` column: the name of one model, or weights and names of several.
-    pub(super) fn text(&self) -> String {
+    /// As in the `model` column, into `out`: the name of one model, or weights and names of several.
+    pub(super) fn text(&self, out: &mut String) {
+        out.clear();
         if let [one] = self.members.as_slice() {
-            return one.choice.text.clone();
+            return out.push_str(&one.choice.text);
         }
-        let mut out = String::new();
         for (i, m) in self.members.iter().enumerate() {
-            let _ = write!(out, "{}{:.2} {}", if i == 0 { "" } else { " + " }, m.weight, m.choice.text);
+            out.push_str(if i == 0 { "" } else { " + " });
+            hundredths(m.weight, out);
+            out.push(' ');
+            out.push_str(&m.choice.text);
         }
-        out
     }
 
     /// Moves every member on by further values; NaN is a step without observation.
@@ -92,6 +94,34 @@ impl Portfolio {
     fn unscale(&self, path: &mut Path) {
         if self.scale != 1.0 {
             path.mean.iter_mut().chain(&mut path.deviation).for_each(|v| *v /= self.scale);
+        }
+    }
+}
+
+/// As `{:.2}` writes a weight, without the machinery of formatting where no tie is near.
+fn hundredths(weight: f64, out: &mut String) {
+    let scaled = weight * 100.0;
+    if !(0.0..=100.0).contains(&scaled) || (scaled.fract() - 0.5).abs() < 1e-6 {
+        let _ = write!(out, "{weight:.2}");
+        return;
+    }
+    let whole = scaled.round() as u8;
+    out.push_str(if whole == 100 { "1." } else { "0." });
+    out.push(char::from(b'0' + whole / 10 % 10));
+    out.push(char::from(b'0' + whole % 10));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_written_as_by_the_formatter() {
+        for k in 0..=20_000 {
+            let weight = f64::from(k) / 20_000.0;
+            let mut own = String::new();
+            hundredths(weight, &mut own);
+            assert_eq!(own, format!("{weight:.2}"));
         }
     }
 }

@@ -6,7 +6,12 @@ use super::calendar::Clock;
 use super::clean::Counts;
 use super::status::Status;
 use crate::error::Result;
-use arrow::array::{Array, ArrayRef, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
+use arrow::array::NullBufferBuilder;
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder,
+    PrimitiveArray, PrimitiveBuilder, StringArray,
+};
+use arrow::buffer::{Buffer, OffsetBuffer};
 use std::sync::Arc;
 
 /// Builders of the columns after the keys.
@@ -16,18 +21,18 @@ pub(super) struct Rows {
     step: Int32Builder,
     yhat: Float64Builder,
     bounds: Vec<Float64Builder>,
-    model: StringBuilder,
-    class: StringBuilder,
+    model: Texts,
+    class: Texts,
     cutoff: Int64Builder,
-    status: StringBuilder,
-    reason: StringBuilder,
+    status: Texts,
+    reason: Texts,
     counts: [Int32Builder; COUNTS.len()],
     shift: Int64Builder,
     /// There only where a state comes in or goes out.
-    fit: Option<StringBuilder>,
+    fit: Option<Texts>,
     fitted: Option<BinaryBuilder>,
     /// There only where columns known in the future are.
-    unused: Option<StringBuilder>,
+    unused: Option<Texts>,
     rows: usize,
 }
 
@@ -45,6 +50,71 @@ fn counted(counts: &Counts) -> [Option<usize>; COUNTS.len()] {
         counts.spikes,
         Some(counts.level_shifts),
     ]
+}
+
+/// A text column in which neighbours are mostly equal.
+#[derive(Debug)]
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+    valid: NullBufferBuilder,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: vec![0], valid: NullBufferBuilder::new(0) }
+    }
+}
+
+impl Texts {
+    /// The same text `n` times, or so many nulls.
+    fn append(&mut self, text: Option<&str>, n: usize) {
+        let Some(text) = text else {
+            self.ends.resize(self.ends.len() + n, self.bytes.len() as i32);
+            return self.valid.append_n_nulls(n);
+        };
+        let (begin, length) = (self.bytes.len(), text.len());
+        self.bytes.reserve(length * n);
+        self.bytes.extend_from_slice(text.as_bytes());
+        // What is there is doubled, so that short texts cost no call each.
+        while self.bytes.len() < begin + length * n {
+            let next = (self.bytes.len() - begin).min(begin + length * n - self.bytes.len());
+            self.bytes.extend_from_within(begin..begin + next);
+        }
+        self.bytes.truncate(begin + length * n);
+        self.ends.extend((1..=n).map(|k| (begin + k * length) as i32));
+        self.valid.append_n_non_nulls(n);
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The column so far; begins anew with room for as much.
+    fn finish(&mut self) -> Result<ArrayRef> {
+        let next = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+            valid: NullBufferBuilder::new(0),
+        };
+        let mut done = std::mem::replace(self, next);
+        self.ends.push(0);
+        let ends = OffsetBuffer::new(done.ends.into());
+        Ok(Arc::new(StringArray::try_new(ends, Buffer::from_vec(done.bytes), done.valid.finish())?))
+    }
+}
+
+/// The column so far; begins anew with room for as much.
+fn finish<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>) -> PrimitiveArray<T> {
+    let next = PrimitiveBuilder::with_capacity(builder.len());
+    std::mem::replace(builder, next).finish()
+}
+
+fn numbers<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, number: Option<T::Native>, n: usize) {
+    match number {
+        Some(number) => builder.append_value_n(number, n),
+        None => builder.append_nulls(n),
+    }
 }
 
 /// What all rows of one series share.
@@ -72,8 +142,8 @@ impl Rows {
     /// became of last night's state, and for the state itself.
     pub(super) fn new(bounds: usize, effects: bool, fit: bool, fitted: bool) -> Self {
         let mut rows = Self {
-            unused: effects.then(StringBuilder::new),
-            fit: fit.then(StringBuilder::new),
+            unused: effects.then(Texts::default),
+            fit: fit.then(Texts::default),
             fitted: fitted.then(BinaryBuilder::new),
             ..Self::default()
         };
@@ -81,22 +151,22 @@ impl Rows {
         rows
     }
 
-    /// One row of a forecast; `bounds` are lower and upper of each level, then the quantiles.
-    pub(super) fn forecast(
-        &mut self,
-        time: i64,
-        step: i32,
-        yhat: f64,
-        bounds: impl Iterator<Item = Option<f64>>,
-        verdict: Verdict,
-    ) {
-        self.time.append_value(time);
-        self.step.append_value(step);
+    /// Mean of the next step, and its bounds if they are known: lower and upper of each level, then the quantiles.
+    pub(super) fn step(&mut self, yhat: f64, bounds: Option<&[f64]>) {
         self.yhat.append_value(yhat);
-        for (builder, bound) in self.bounds.iter_mut().zip(bounds) {
-            builder.append_option(bound);
+        if let Some(bounds) = bounds {
+            self.bounds.iter_mut().zip(bounds).for_each(|(builder, bound)| builder.append_value(*bound));
         }
-        self.verdict(verdict);
+    }
+
+    /// What the steps of a series share, once all of them are there: their times, and whether they had bounds.
+    pub(super) fn forecast(&mut self, times: &[i64], bounds: bool, verdict: Verdict) {
+        self.time.append_slice(times);
+        (1..=times.len()).for_each(|step| self.step.append_value(step as i32));
+        if !bounds {
+            self.bounds.iter_mut().for_each(|builder| builder.append_nulls(times.len()));
+        }
+        self.verdict(verdict, times.len());
     }
 
     /// The one row of a series without forecast.
@@ -105,48 +175,54 @@ impl Rows {
         self.step.append_null();
         self.yhat.append_null();
         self.bounds.iter_mut().for_each(Float64Builder::append_null);
-        self.verdict(verdict);
+        self.verdict(verdict, 1);
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
-        self.model.append_option(verdict.model);
-        self.class.append_option(verdict.class);
-        self.cutoff.append_option(verdict.cutoff);
-        self.status.append_value(verdict.status.name());
-        self.reason.append_option(verdict.reason);
+    /// The columns that are the same in all `n` rows of a series, each filled in one go.
+    fn verdict(&mut self, verdict: Verdict, n: usize) {
+        self.model.append(verdict.model, n);
+        self.class.append(verdict.class, n);
+        numbers(&mut self.cutoff, verdict.cutoff, n);
+        self.status.append(Some(verdict.status.name()), n);
+        self.reason.append(verdict.reason, n);
         let counts = verdict.counts.map(counted);
         for (at, builder) in self.counts.iter_mut().enumerate() {
             let count = counts.and_then(|c| c[at]);
-            builder.append_option(count.map(|n| i32::try_from(n).unwrap_or(i32::MAX)));
+            numbers(builder, count.map(|n| i32::try_from(n).unwrap_or(i32::MAX)), n);
         }
-        self.shift.append_option(verdict.shift);
+        numbers(&mut self.shift, verdict.shift, n);
         if let Some(unused) = &mut self.unused {
-            unused.append_option(verdict.unused);
+            unused.append(verdict.unused, n);
         }
         if let Some(fit) = &mut self.fit {
-            fit.append_option(verdict.fit);
+            fit.append(verdict.fit, n);
         }
         if let Some(fitted) = &mut self.fitted {
             fitted.append_option(verdict.state);
+            fitted.append_nulls(n - 1);
         }
-        self.rows += 1;
+        self.rows += n;
     }
 
     /// Takes the rows built so far; the times become the clock's type.
     pub(super) fn take(&mut self, clock: &Clock) -> Result<Vec<ArrayRef>> {
         self.rows = 0;
-        let mut columns: Vec<ArrayRef> =
-            vec![clock.column(self.time.finish())?, Arc::new(self.step.finish()), Arc::new(self.yhat.finish())];
-        columns.extend(self.bounds.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        columns.push(Arc::new(self.model.finish()));
-        columns.push(Arc::new(self.class.finish()));
-        columns.push(clock.column(self.cutoff.finish())?);
-        columns.push(Arc::new(self.status.finish()));
-        columns.push(Arc::new(self.reason.finish()));
-        columns.extend(self.counts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        columns.push(clock.column(self.shift.finish())?);
-        columns.extend(self.unused.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        columns.extend(self.fit.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        let mut columns: Vec<ArrayRef> = vec![
+            clock.column(finish(&mut self.time))?,
+            Arc::new(finish(&mut self.step)),
+            Arc::new(finish(&mut self.yhat)),
+        ];
+        columns.extend(self.bounds.iter_mut().map(|b| Arc::new(finish(b)) as ArrayRef));
+        columns.push(self.model.finish()?);
+        columns.push(self.class.finish()?);
+        columns.push(clock.column(finish(&mut self.cutoff))?);
+        columns.push(self.status.finish()?);
+        columns.push(self.reason.finish()?);
+        columns.extend(self.counts.iter_mut().map(|b| Arc::new(finish(b)) as ArrayRef));
+        columns.push(clock.column(finish(&mut self.shift))?);
+        for texts in self.unused.as_mut().into_iter().chain(&mut self.fit) {
+            columns.push(texts.finish()?);
+        }
         columns.extend(self.fitted.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
         Ok(columns)
@@ -154,12 +230,11 @@ impl Rows {
 
     /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
     pub(super) fn memory_bytes(&self) -> usize {
-        let unused = self.unused.as_ref().map_or(0, |b| b.values_slice().len());
-        let texts =
-            self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
-        let fit = self.fit.as_ref().map_or(0, |b| b.values_slice().len());
+        let unused = self.unused.as_ref().map_or(0, Texts::len);
+        let texts = self.model.len() + self.status.len() + self.reason.len();
+        let fit = self.fit.as_ref().map_or(0, Texts::len);
         let state = self.fitted.as_ref().map_or(0, |b| b.values_slice().len());
-        let texts = texts + unused + fit + state + self.class.values_slice().len();
+        let texts = texts + unused + fit + state + self.class.len();
         let row = 8 + 4 + 8 + 8 * self.bounds.len() + 8 + 7 * 4 + 4 * COUNTS.len() + 8 + 2;
         2 * (self.rows * row + texts)
     }

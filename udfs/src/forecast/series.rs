@@ -8,9 +8,9 @@ use super::status::{Refusal, Status};
 use crate::error::Result;
 use crate::functions::GroupSchema;
 use crate::signature::KIND;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Int8Type};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int8Type};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -68,8 +68,9 @@ pub(super) struct Series {
     pub(super) future_times: Vec<i64>,
     /// The regressors at those times.
     pub(super) future: Vec<Vec<f64>>,
-    /// What the last night left of the series.
-    pub(super) state: Option<Vec<u8>>,
+    /// What the last night left of the series, if there is anything.
+    pub(super) state: Vec<u8>,
+    pub(super) has_state: bool,
     /// Rows taken as missing because they were not available, and because they were null.
     pub(super) closed: usize,
     pub(super) nulls: usize,
@@ -105,7 +106,8 @@ impl Series {
         self.future_times.clear();
         self.regressors.iter_mut().chain(&mut self.future).for_each(Vec::clear);
         self.missing.clear();
-        (self.state, self.fault, self.closed, self.nulls) = (None, None, 0, 0);
+        self.state.clear();
+        (self.has_state, self.fault, self.closed, self.nulls) = (false, None, 0, 0);
     }
 
     /// Forgets the rows and their memory, not what is wrong with them.
@@ -117,29 +119,71 @@ impl Series {
     pub(super) fn capacity(&self) -> usize {
         let columns = self.regressors.iter().chain(&self.future).map(Vec::capacity).sum::<usize>();
         let own = [self.times.capacity(), self.values.capacity(), self.versions.capacity(), self.missing.capacity()];
-        own.iter().sum::<usize>() + self.future_times.capacity() + columns + self.state.as_ref().map_or(0, Vec::len) / 8
+        own.iter().sum::<usize>() + self.future_times.capacity() + columns + self.state.capacity() / 8
     }
 
     /// Takes rows of any kind, in order of time.
     pub(super) fn append(&mut self, rows: &RecordBatch, layout: &Layout, clock: &Clock, fill: Fill) -> Result<()> {
-        let Some(kind) = layout.kind else { return self.observed(rows, layout, clock, fill) };
-        let kinds = rows.column(kind).as_primitive::<Int8Type>().clone();
-        let of = |wanted: i8| BooleanArray::from_iter(kinds.values().iter().map(|k| Some(*k == wanted)));
-        let (future, state) = (of(FUTURE), of(STATE));
-        if future.true_count() == 0 && state.true_count() == 0 {
-            return self.observed(rows, layout, clock, fill);
+        let Some(kind) = layout.kind else { return self.observed(rows, 0..rows.num_rows(), layout, clock, fill) };
+        let kinds = rows.column(kind).as_primitive::<Int8Type>().values();
+        let mut from = 0;
+        // Rows of one kind stand side by side, but where times of the future lie within the history.
+        while from < kinds.len() {
+            let run = from..from + kinds[from..].iter().take_while(|k| **k == kinds[from]).count();
+            match (kinds[from], layout.state) {
+                (FUTURE, _) => self.known(&rows.slice(run.start, run.len()), layout, clock)?,
+                (STATE, Some(column)) => self.left(rows.column(column), run.clone())?,
+                _ => self.observed(rows, run.clone(), layout, clock, fill)?,
+            }
+            from = run.end;
         }
-        self.known(&filter_record_batch(rows, &future)?, layout, clock)?;
-        if let (Some(column), true) = (layout.state, state.true_count() > 0) {
-            let states = filter_record_batch(rows, &state)?;
-            let states = cast(states.column(column), &DataType::Binary)?;
-            self.state = states.as_binary::<i32>().iter().flatten().next_back().map(<[u8]>::to_vec);
+        Ok(())
+    }
+
+    /// Takes the state of the last night. Of several the largest bytes, so that their order changes nothing.
+    fn left(&mut self, column: &ArrayRef, rows: Range<usize>) -> Result<()> {
+        let other;
+        let states = match column.as_binary_opt::<i32>() {
+            Some(states) => states,
+            None => {
+                other = cast(column, &DataType::Binary)?;
+                other.as_binary::<i32>()
+            }
+        };
+        for bytes in rows.filter(|row| states.is_valid(*row)).map(|row| states.value(row)) {
+            if !self.has_state || bytes > self.state.as_slice() {
+                self.state.clear();
+                self.state.extend_from_slice(bytes);
+                self.has_state = true;
+            }
         }
-        self.observed(&filter_record_batch(rows, &of(0))?, layout, clock, fill)
+        Ok(())
     }
 
     /// Rows without nulls, the usual case, by copying slices; else row by row.
-    fn observed(&mut self, rows: &RecordBatch, layout: &Layout, clock: &Clock, fill: Fill) -> Result<()> {
+    fn observed(
+        &mut self,
+        rows: &RecordBatch,
+        of: Range<usize>,
+        layout: &Layout,
+        clock: &Clock,
+        fill: Fill,
+    ) -> Result<()> {
+        let (times, values) = (rows.column(layout.time), rows.column(layout.value));
+        let whole = |column: &ArrayRef| column.null_count() == 0 || of.clone().all(|row| column.is_valid(row));
+        let plain = layout.version.is_none() && layout.available.is_none() && layout.regressors.is_empty();
+        if let (true, Some(numbers)) = (plain, values.as_primitive_opt::<Float64Type>())
+            && whole(times)
+            && whole(values)
+            && clock.extend(times, of.clone(), &mut self.times)
+        {
+            self.values.extend_from_slice(&numbers.values()[of]);
+            return Ok(());
+        }
+        self.unusual(&rows.slice(of.start, of.len()), layout, clock, fill)
+    }
+
+    fn unusual(&mut self, rows: &RecordBatch, layout: &Layout, clock: &Clock, fill: Fill) -> Result<()> {
         let column = rows.column(layout.time);
         let times = clock.integers(column)?;
         let values = cast(rows.column(layout.value), &DataType::Float64)?;
@@ -242,7 +286,7 @@ impl Series {
                 format!("value is not finite: time={}, value={value}", clock.text(self.times[at])),
             ));
         }
-        match self.times.is_empty() {
+        match self.times.is_empty() && !self.has_state {
             false => Ok(()),
             true => Err(Refusal::new(
                 Status::NoObservation,

@@ -6,6 +6,7 @@ use super::Buffers;
 use super::calendar::{Calendar, Clock, Frequency};
 use super::clean::{self, Counts, Duplicates, Fill};
 use super::forecaster::{Fitted, Forecaster, Progress, Terms};
+use super::memory::Unusable;
 use super::regressors::{Holidays, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
@@ -83,6 +84,9 @@ pub(super) struct Worker {
     forecaster: Forecaster,
     /// What became of last night's state.
     fit: Fit,
+    /// The last time of the series, and its last value before anything was capped.
+    cutoff: Option<i64>,
+    last_value: f64,
     /// The state of the series, written.
     state: Vec<u8>,
     rows: Rows,
@@ -104,6 +108,8 @@ impl Worker {
         Self {
             forecaster: Forecaster::new(Arc::clone(&plan.terms)),
             fit: Fit::Fitted,
+            cutoff: None,
+            last_value: f64::NAN,
             state: Vec::new(),
             plan,
             holidays: Holidays::default(),
@@ -178,18 +184,20 @@ impl Worker {
         self.counts = Counts { closed: self.series.closed, filled: self.series.nulls, ..Counts::default() };
         self.counts.duplicates = self.series.merge(plan.cleaning.duplicates);
         self.fit = Fit::Fitted;
-        if let Some(bytes) = self.series.state.take()
-            && let Some(fitted) = or_refuse!(self.resume(&plan, &bytes))
+        if self.series.has_state
+            && let Some(fitted) = or_refuse!(self.resume(&plan, context)?)
         {
             return Ok(Ok(fitted));
         }
+        (self.cutoff, self.last_value) =
+            (self.series.times.last().copied(), self.series.values.last().copied().unwrap_or(f64::NAN));
         let calendar = or_refuse!(self.place(&plan));
         let last = self.positions.last().copied().unwrap_or(0);
         let gaps = (self.positions.len() as i64) < last + 1;
         if plan.cleaning.fill != Fill::Error && gaps && last < FILLED_MAX {
             or_refuse!(self.reserve(context, 2 * (last as usize + 1) + effects)?);
         }
-        or_refuse!(self.fill(&plan, &calendar, last));
+        or_refuse!(self.fill(&plan, &calendar, 0, 0));
         or_refuse!(self.clean(&plan));
         or_refuse!(self.look_ahead(&plan, &calendar, last));
         Ok(self.fit(&plan, &calendar))
@@ -201,36 +209,38 @@ impl Worker {
         Ok(calendar)
     }
 
-    /// Puts the values on the calendar. Leaves `filled` empty if no time is missing.
-    fn fill(&mut self, plan: &Plan, calendar: &Calendar, last: i64) -> Result<(), Refusal> {
+    /// Puts the values from the `first` on on the calendar, on which they begin at step `begin`, after the last value that
+    /// was there before. Leaves `filled` empty if no time is missing.
+    fn fill(&mut self, plan: &Plan, calendar: &Calendar, begin: i64, first: usize) -> Result<(), Refusal> {
         self.filled.clear();
-        let Some((missing, _)) = (0..).zip(&self.positions).find(|(expected, position)| expected != *position) else {
+        let Some((missing, _)) = (begin..).zip(&self.positions).find(|(expected, position)| expected != *position)
+        else {
             return Ok(());
         };
-        let time = calendar.at(&plan.clock, missing).map_or_else(|| "?".into(), |t| plan.clock.text(t));
-        let missing = last + 1 - self.positions.len() as i64;
+        let width = self.positions.last().map_or(0, |last| last + 1 - begin);
         let gap = |why: &str| {
-            let steps = calendar.words(&plan.clock);
+            let time = calendar.at(&plan.clock, missing).map_or_else(|| "?".into(), |t| plan.clock.text(t));
+            let (missing, steps) = (width - self.positions.len() as i64, calendar.words(&plan.clock));
             Err(Refusal::new(Status::Gap, format!("{why}: first_missing={time}, missing={missing}, step={steps}")))
         };
         if plan.cleaning.fill == Fill::Error {
             return gap("times are missing, set fill => 'null', 'zero' or 'previous'");
         }
-        if last >= FILLED_MAX {
+        if width > FILLED_MAX {
             return gap("too many times are missing to fill them, set a coarser freq");
         }
-        let mut before = 0.0;
-        for (&position, &value) in self.positions.iter().zip(&self.series.values) {
+        let mut before = if begin > 0 { self.last_value } else { 0.0 };
+        for (&position, &value) in self.positions.iter().zip(&self.series.values[first..]) {
             let blank = match plan.cleaning.fill {
                 Fill::Zero => 0.0,
                 Fill::Previous => before,
                 Fill::Null | Fill::Error => f64::NAN,
             };
-            self.filled.resize(position as usize, blank);
+            self.filled.resize((position - begin) as usize, blank);
             self.filled.push(value);
             before = value;
         }
-        self.counts.filled += missing as usize;
+        self.counts.filled += width as usize - self.positions.len();
         Ok(())
     }
 
@@ -292,106 +302,142 @@ impl Worker {
                 regressors.fit(y, &plan.regressors, &self.holidays, series, &on, buffers);
                 Ok(())
             })?;
-            let fitted = self.forecaster.fit(self.regressors.adjusted(), y)?;
-            self.regressors.put_back(&mut self.forecaster.path);
+            let fitted = caught("forecast", || self.forecaster.fit(self.regressors.adjusted(), y));
+            if fitted.is_ok() {
+                self.regressors.put_back(&mut self.forecaster.path);
+                self.forecaster.check()?;
+            }
             fitted
         } else {
-            self.forecaster.fit(y, y)?
+            caught("forecast", || self.forecaster.fit(y, y))
         };
+        let fitted = self.sound(fitted)?;
         if plan.fitted {
             self.remember(plan, calendar, self.positions.last().copied().unwrap_or(0));
         }
         Ok(fitted)
     }
 
+    /// Passes a result on. Of a forecaster that panicked nothing is used again.
+    fn sound<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        if result.as_ref().is_err_and(|r| r.status == Status::Bug) {
+            self.forecaster.let_go();
+        }
+        result
+    }
+
     /// Writes down where the series stands, for the next night. `last`: the step of its last time on the calendar.
     fn remember(&mut self, plan: &Plan, calendar: &Calendar, last: i64) {
         let memory = &mut self.forecaster.memory;
-        memory.arguments = plan.arguments;
-        memory.last_time = self.series.times.last().copied().unwrap_or(0);
-        // Two times tell the calendar again. One value alone has no step before it.
-        memory.time_before = calendar.at(&plan.clock, last - 1).unwrap_or(memory.last_time);
-        memory.last_value = self.series.values.last().copied().unwrap_or(f64::NAN);
+        (memory.arguments, memory.calendar, memory.last) = (plan.arguments, *calendar, last);
+        memory.last_value = self.last_value;
         self.state.clear();
         memory.write(&mut self.state);
     }
 
     /// Goes on from last night's state if it is of the same arguments and no new fit is due; else says so in `fit`.
-    fn resume(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Option<Fitted>, Refusal> {
-        let unreadable = self.forecaster.remember(bytes);
+    ///
+    /// Rows up to the last time of the state are history: whatever they say now, the state stands, until a fit from them
+    /// is due. They are enough for one if they reach back over half of the series.
+    fn resume(&mut self, plan: &Plan, context: &dyn GroupContext) -> Result<Result<Option<Fitted>, Refusal>> {
+        if let Err(unusable) = self.forecaster.remember(&self.series.state, plan.arguments, &plan.clock) {
+            if self.series.times.is_empty() {
+                return Ok(Err(unusable.refusal()));
+            }
+            self.fit = if unusable == Unusable::Arguments { Fit::Arguments } else { Fit::Unreadable };
+            return Ok(Ok(None));
+        }
         let memory = &self.forecaster.memory;
-        let (last_time, first) = (memory.last_time, self.series.times.partition_point(|t| *t <= memory.last_time));
-        let has_history = first > 0;
-        match unreadable {
-            Err(refusal) if !has_history && self.series.times.is_empty() => return Err(refusal),
-            Err(_) => {
-                self.fit = Fit::Unreadable;
-                return Ok(None);
+        let (calendar, old) = (memory.calendar, memory.last);
+        let Some(last_time) = calendar.at(&plan.clock, old) else {
+            let refusal = Unusable::Broken.refusal();
+            self.fit = Fit::Unreadable;
+            return Ok(if self.series.times.is_empty() { Err(refusal) } else { Ok(None) });
+        };
+        self.last_value = memory.last_value;
+        let first = self.series.times.partition_point(|t| *t <= last_time);
+        let reach = |from: i64| i128::from(last_time) - i128::from(from);
+        let oldest = self.series.times[..first].first();
+        let has_history = oldest.is_some_and(|&oldest| 2 * reach(oldest) >= reach(calendar.origin()));
+        let counts = self.counts;
+        let moved = match self.news(plan, &calendar, old, first, context)? {
+            Ok(()) => self.move_on(plan, &calendar, old, first, last_time),
+            Err(refusal) => Err((refusal, Fit::Calendar)),
+        };
+        Ok(match moved {
+            Ok(fitted) if self.fit == Fit::Updated || !has_history => {
+                if self.fit != Fit::Updated {
+                    self.fit = Fit::Due;
+                }
+                if plan.fitted {
+                    let last = self.positions.last().copied().unwrap_or(old);
+                    self.remember(plan, &calendar, last);
+                }
+                Ok(Some(fitted))
             }
-            Ok(()) if memory.arguments != plan.arguments => {
-                self.fit = Fit::Arguments;
-                return Ok(None);
+            Err((refusal, _)) if !has_history => Err(refusal),
+            other => {
+                // The history is there: fit anew from all of it.
+                if let Err((_, fit)) = other {
+                    self.fit = fit;
+                }
+                self.counts = counts;
+                Ok(None)
             }
-            Ok(()) => {}
+        })
+    }
+
+    /// Puts the values after step `old` on the calendar of the state.
+    fn news(
+        &mut self,
+        plan: &Plan,
+        calendar: &Calendar,
+        old: i64,
+        first: usize,
+        context: &dyn GroupContext,
+    ) -> Result<Result<(), Refusal>> {
+        or_refuse!(calendar.further(&plan.clock, &self.series.times[first..], &mut self.positions));
+        let last = self.positions.last().copied().unwrap_or(old);
+        if last - old > self.positions.len() as i64 && plan.cleaning.fill != Fill::Error && last - old <= FILLED_MAX {
+            or_refuse!(self.reserve(context, 2 * (last - old) as usize)?);
         }
-        let times: Vec<i64> =
-            [memory.time_before, last_time].into_iter().chain(self.series.times[first..].iter().copied()).collect();
-        let from = usize::from(times[0] == times[1]);
-        let calendar = Calendar::of(&plan.clock, plan.frequency, &times[from..])?;
-        calendar.positions(&plan.clock, &times[from..], &mut self.positions)?;
-        self.positions.drain(..1 - from);
-        let begin = self.positions.first().copied().unwrap_or(0);
-        self.positions.iter_mut().for_each(|p| *p -= begin);
-        let before = memory.last_value;
-        let (old_steps, salt) = (memory.steps(), memory.salt());
-        let news = self.series.values.split_off(first);
-        let gaps = self.positions.last().copied().unwrap_or(0) - news.len() as i64;
-        let history = std::mem::replace(&mut self.series.values, std::iter::once(before).chain(news).collect());
-        let kept = std::mem::replace(&mut self.series.times, times[1..].to_vec());
-        if gaps > 0 {
-            self.fill(plan, &calendar, self.positions.last().copied().unwrap_or(0))?;
-        } else {
-            self.filled.clear();
-        }
-        let y = if self.filled.is_empty() { &self.series.values } else { &self.filled };
-        let progress = self.forecaster.resume(&y[1..])?;
-        self.counts.observed = y[1..].iter().filter(|v| !v.is_nan()).count();
-        let steps = old_steps + y.len() as u64 - 1;
-        let due = (steps + salt) / plan.refit_every != (old_steps + salt) / plan.refit_every;
+        Ok(self.fill(plan, calendar, old + 1, first))
+    }
+
+    /// Moves the models of the state on by the new values and looks ahead. Errors: why not, and what that means for the fit.
+    fn move_on(
+        &mut self,
+        plan: &Plan,
+        calendar: &Calendar,
+        old: i64,
+        first: usize,
+        last_time: i64,
+    ) -> Result<Fitted, (Refusal, Fit)> {
+        let y = if self.filled.is_empty() { &self.series.values[first..] } else { &self.filled };
+        let (steps, salt) = (self.forecaster.memory.steps(), self.forecaster.memory.salt());
+        let turn = |steps: u64| steps.wrapping_add(salt) / plan.refit_every;
+        let due = turn(steps.wrapping_add(y.len() as u64)) != turn(steps);
+        self.counts.observed = self.series.values[first..].iter().filter(|v| !v.is_nan()).count();
+        let progress = caught("update", || self.forecaster.resume(y));
+        let progress = self.sound(progress).map_err(|refusal| (refusal, Fit::Overflow))?;
         self.fit = match (progress, due) {
             (Progress::Tripped, _) => Fit::Tracking,
             (Progress::Updated, true) => Fit::Rolling,
             (Progress::Updated, false) => Fit::Updated,
         };
-        if self.fit != Fit::Updated && has_history {
-            // The history is there: fit anew from all of it.
-            let news = self.series.values.split_off(1);
-            self.series.values = history.into_iter().chain(news).collect();
-            self.series.times = kept;
-            self.counts = Counts {
-                closed: self.series.closed,
-                filled: self.series.nulls,
-                duplicates: self.counts.duplicates,
-                ..Counts::default()
-            };
-            return Ok(None);
+        if let (Some(&time), Some(&value)) = (self.series.times[first..].last(), self.series.values.last()) {
+            (self.cutoff, self.last_value) = (Some(time), value);
+        } else {
+            self.cutoff = Some(last_time);
         }
-        if self.fit != Fit::Updated {
-            self.fit = Fit::Due;
-        }
-        let last = self.positions.last().copied().unwrap_or(0);
-        // The calendar of the new times begins a step before the last one of the state.
-        self.look_ahead(plan, &calendar, last + begin)?;
+        let last = self.positions.last().copied().unwrap_or(old);
+        self.look_ahead(plan, calendar, last).map_err(|refusal| (refusal, Fit::Calendar))?;
         self.start = 0;
-        let told = self.forecaster.told();
-        if plan.fitted {
-            self.remember(plan, &calendar, last + begin);
-        }
-        Ok(Some(told))
+        Ok(self.forecaster.told())
     }
 
     fn write(&mut self, fitted: &Fitted) {
-        let cutoff = self.series.times.last().copied();
+        let cutoff = self.cutoff;
         let counts = Some(&self.counts);
         // A shift is told by its time, which the positions lead to where no time was filled in.
         let shift = self.counts.level_shift.map(|at| (at + self.start) as i64);
@@ -400,18 +446,17 @@ impl Worker {
             self.series.times.get(at).copied()
         });
         let (status, reason, unused) = (fitted.status, fitted.reason.as_deref(), self.regressors.unused.as_deref());
-        let (model, class) = (Some(fitted.model.as_str()), Some(fitted.class.name()));
-        let (fit, mut state) = (Some(self.fit.name()), self.plan.fitted.then_some(self.state.as_slice()));
+        let (fit, state) = (Some(self.fit.name()), self.plan.fitted.then_some(self.state.as_slice()));
         let mut bounds = self.buffers.take(0);
-        for (t, &time) in self.future.iter().enumerate() {
+        for t in 0..self.future.len() {
             let mean = self.forecaster.step(t, &mut bounds);
-            let verdict = Verdict { model, class, cutoff, status, reason, counts, shift, unused, fit, state };
-            let columns = (0..self.plan.terms.asked.columns()).map(|k| fitted.bounds.then(|| bounds[k]));
-            self.rows.forecast(time, t as i32 + 1, mean, columns, verdict);
-            // The state stands once, on the first row.
-            state = None;
+            self.rows.step(mean, fitted.bounds.then_some(bounds.as_slice()));
         }
         self.buffers.give(bounds);
+        let (model, class) = (Some(self.forecaster.model.as_str()), Some(fitted.class.name()));
+        // The state stands once, on the first row.
+        let verdict = Verdict { model, class, cutoff, status, reason, counts, shift, unused, fit, state };
+        self.rows.forecast(&self.future, fitted.bounds, verdict);
     }
 }
 
@@ -438,7 +483,11 @@ pub(super) enum Fit {
     Arguments,
     /// Fitted anew, because the state could not be read.
     Unreadable,
-    /// Moved on, though a new fit is due: the input holds only new values.
+    /// Fitted anew, because the new times do not lie on the calendar of the state.
+    Calendar,
+    /// Fitted anew, because the new values are too large for the state.
+    Overflow,
+    /// Moved on, though a new fit is due: the input holds too little of the history.
     Due,
 }
 
@@ -451,7 +500,9 @@ impl Fit {
             Self::Rolling => "refitted: its turn",
             Self::Arguments => "refitted: state of other arguments",
             Self::Unreadable => "refitted: unreadable state",
-            Self::Due => "updated: new fit due, no history in the input",
+            Self::Calendar => "refitted: times off the calendar of the state",
+            Self::Overflow => "refitted: values beyond the state",
+            Self::Due => "updated: new fit due, add the history to the input",
         }
     }
 }

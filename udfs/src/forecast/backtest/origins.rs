@@ -158,7 +158,7 @@ impl Bench {
         let fitted = forecaster.fit(values, values)?;
         let scale = Scale::of(before, rolling.scale_length);
         let fell = fitted.reason.filter(|_| fitted.status == Status::Fallback);
-        let mut score = Score { origins: 1, chosen: Some(fitted.model), fell, ..Score::default() };
+        let mut score = Score { origins: 1, chosen: Some(forecaster.model.clone()), fell, ..Score::default() };
         score.intervals.resize(rolling.levels.len(), Interval::default());
         let naive = &self.naive_means[index * rolling.horizon..];
         self.means.clear();
