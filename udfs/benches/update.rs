@@ -73,6 +73,8 @@ fn main() -> Result<()> {
 
 /// Nanoseconds that this thread has spent on a CPU.
 fn cpu_nanoseconds() -> Result<f64> {
+    // The kernel's count is brought up to date when the thread gives way.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(text.split_whitespace().next().ok_or("schedstat is empty")?.parse()?)
 }

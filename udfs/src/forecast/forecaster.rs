@@ -150,6 +150,7 @@ impl Forecaster {
             }
         };
         self.memory.class = Some(class);
+        self.memory.draw();
         self.memory.support = self.support_of(observed, class);
         self.look_ahead()?;
         self.memory.tracking = (0.0, 0.8 * self.path.deviation.first().copied().unwrap_or(0.0));

@@ -36,6 +36,8 @@ pub(super) struct Memory {
     pub(super) class: Option<Class>,
     /// What kind of number the series holds.
     pub(super) support: Support,
+    /// Stays with a fit and says when its turn comes to be made anew.
+    pub(super) lot: u8,
     /// The calendar that the series lies on.
     pub(super) calendar: Calendar,
     /// The last step of the series on its calendar.
@@ -80,12 +82,12 @@ impl Memory {
         self.portfolio.members.first().map_or(0, |m| m.state.steps)
     }
 
-    /// A number that differs from series to series and stays with a fit, so that not all are fitted anew in one night.
-    pub(super) fn salt(&self) -> u64 {
+    /// Draws the lot that says when this fit's turn comes to be made anew, so that not all come in one night: from its
+    /// errors, which differ where parameters at their bounds do not.
+    pub(super) fn draw(&mut self) {
         let first = self.portfolio.members.first();
-        let parameters = first.map_or(&[][..], |m| m.state.parameters.as_slice());
-        let bits = parameters.iter().map(|v| v.to_bits()).chain(self.shape.reach.map(f64::to_bits));
-        fnv(bits.flat_map(u64::to_le_bytes)) % 1024
+        let errors = first.map(|m| m.state.sse.to_bits() ^ m.state.errors);
+        self.lot = (fnv(errors.unwrap_or(0).to_le_bytes()) >> 32) as u8;
     }
 
     /// Appends the bytes to `out`. Cost: O(states).
@@ -95,6 +97,7 @@ impl Memory {
         out.extend_from_slice(&self.arguments.to_le_bytes());
         out.push(self.class.map_or(u8::MAX, |c| c as u8));
         out.push(self.support as u8);
+        out.push(self.lot);
         let portfolio = &self.portfolio;
         let single = portfolio.members.len() == 1 && portfolio.members[0].weight == 1.0;
         let flags = [
@@ -162,7 +165,8 @@ impl Memory {
     }
 
     fn fill(&mut self, from: &mut Bytes, clock: &Clock, season_length: usize, choices: &mut Choices) -> Option<()> {
-        let (class, support, flags) = (from.byte()?, from.byte()?, from.byte()?);
+        let (class, support, lot, flags) = (from.byte()?, from.byte()?, from.byte()?, from.byte()?);
+        self.lot = lot;
         self.class = Class::ALL.iter().copied().find(|c| *c as u8 == class);
         self.support = Support::ALL.into_iter().find(|s| *s as u8 == support)?;
         let origin = from.number()?.to_bits() as i64;

@@ -414,8 +414,8 @@ impl Worker {
         last_time: i64,
     ) -> Result<Fitted, (Refusal, Fit)> {
         let y = if self.filled.is_empty() { &self.series.values[first..] } else { &self.filled };
-        let (steps, salt) = (self.forecaster.memory.steps(), self.forecaster.memory.salt());
-        let turn = |steps: u64| steps.wrapping_add(salt) / plan.refit_every;
+        let (steps, lot) = (self.forecaster.memory.steps(), u64::from(self.forecaster.memory.lot));
+        let turn = |steps: u64| steps.wrapping_add(lot) / plan.refit_every;
         let due = turn(steps.wrapping_add(y.len() as u64)) != turn(steps);
         self.counts.observed = self.series.values[first..].iter().filter(|v| !v.is_nan()).count();
         let progress = caught("update", || self.forecaster.resume(y));
