@@ -28,6 +28,7 @@ pub(super) struct Rows {
     fitted: Option<BinaryBuilder>,
     /// There only where columns known in the future are.
     unused: Option<StringBuilder>,
+    effects: Option<StringBuilder>,
     rows: usize,
 }
 
@@ -61,6 +62,8 @@ pub(super) struct Verdict<'a> {
     pub(super) shift: Option<i64>,
     /// Columns known in the future that could not be used.
     pub(super) unused: Option<&'a str>,
+    /// The effects of those that were, on the first row.
+    pub(super) effects: Option<&'a str>,
     /// What became of last night's state.
     pub(super) fit: Option<&'static str>,
     /// Where the series stands, on its first row.
@@ -73,6 +76,7 @@ impl Rows {
     pub(super) fn new(bounds: usize, effects: bool, fit: bool, fitted: bool) -> Self {
         let mut rows = Self {
             unused: effects.then(StringBuilder::new),
+            effects: effects.then(StringBuilder::new),
             fit: fit.then(StringBuilder::new),
             fitted: fitted.then(BinaryBuilder::new),
             ..Self::default()
@@ -123,6 +127,9 @@ impl Rows {
         if let Some(unused) = &mut self.unused {
             unused.append_option(verdict.unused);
         }
+        if let Some(effects) = &mut self.effects {
+            effects.append_option(verdict.effects);
+        }
         if let Some(fit) = &mut self.fit {
             fit.append_option(verdict.fit);
         }
@@ -146,6 +153,7 @@ impl Rows {
         columns.extend(self.counts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.push(clock.column(self.shift.finish())?);
         columns.extend(self.unused.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.extend(self.effects.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.extend(self.fit.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.extend(self.fitted.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
@@ -154,7 +162,7 @@ impl Rows {
 
     /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
     pub(super) fn memory_bytes(&self) -> usize {
-        let unused = self.unused.as_ref().map_or(0, |b| b.values_slice().len());
+        let unused = self.unused.iter().chain(&self.effects).map(|b| b.values_slice().len()).sum::<usize>();
         let texts =
             self.model.values_slice().len() + self.status.values_slice().len() + self.reason.values_slice().len();
         let fit = self.fit.as_ref().map_or(0, |b| b.values_slice().len());

@@ -118,6 +118,12 @@ impl Pooling {
         Self { options, sum: Line::default(), columns: Vec::new() }
     }
 
+    /// Bytes held.
+    pub fn memory_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(|c| c.values.values.capacity() + c.information.capacity() + 16);
+        8 * (self.sum.values.capacity() + columns.sum::<usize>())
+    }
+
     fn multiplicative(&self) -> bool {
         self.options.scale != Scale::Additive
     }
