@@ -2,7 +2,7 @@
 
 use crate::fleet::{Fleet, Options};
 use crate::support::{digest, lakecast, ok, read_table, try_query};
-use datafusion::arrow::array::{ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int8Type, Int64Type};
 use lakecast_engine::SessionOptions;
