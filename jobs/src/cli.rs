@@ -216,7 +216,7 @@ pub enum SqlFormat {
 #[derive(Debug, Clone, Args)]
 pub struct SqlArgs {
     /// The query
-    #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
+    #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file", allow_hyphen_values = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub query: Option<String>,
     /// Read the query from a file

@@ -18,7 +18,7 @@ fn every_example_on_shared_data_publishes() {
     let mut ran = 0;
     for entry in std::fs::read_dir(workspace().join("jobs/examples")).unwrap() {
         let job = entry.unwrap().path();
-        if job.file_name().is_some_and(|n| n == "nightly.yaml") {
+        if job.is_dir() || job.file_name().is_some_and(|n| n == "nightly.yaml") {
             continue;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -48,4 +48,28 @@ fn the_nightly_example_runs_on_generated_data() {
     assert!(checked.contains("good") && checked.contains("outputs=[forecast, rules]"), "{checked}");
     let planned = ok(lakecast(["plan", "--run-date", "2026-11-23"]).arg(&job)).stdout;
     assert!(planned.contains("GroupMapExec: forecast") && planned.contains("groups by [sku]: 400"), "{planned}");
+}
+
+#[test]
+fn a_night_goes_on_from_the_one_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(lakecast(["generate", "--skus", "60", "--days", "120", "--baskets", "100", "--out"])
+        .arg(dir.path().join("market")));
+    for job in ["first.yaml", "next.yaml"] {
+        std::fs::copy(workspace().join("jobs/examples/nights").join(job), dir.path().join(job)).unwrap();
+    }
+    ok(lakecast(["run", "--run-date", "2026-11-20", "--quiet"]).arg(dir.path().join("first.yaml")));
+    for (date, last) in [("2026-11-21", "last_night=2026-11-20"), ("2026-11-22", "last_night=2026-11-21")] {
+        let report =
+            ok(lakecast(["run", "--run-date", date, "--quiet", "--set", last]).arg(dir.path().join("next.yaml")))
+                .json();
+        assert_eq!(report["tables"][0]["rows_by_status"]["ok"], 60 * 28, "{report}");
+        let table = dir.path().join("lake/forecast").join(date);
+        let count = |what: &str| {
+            let sql = format!("SELECT sku FROM t WHERE step = 1 AND (fit {what})");
+            query(&[("t", &table)], &sql).iter().map(|b| b.num_rows()).sum::<usize>()
+        };
+        assert_eq!(count("= 'updated'") + count("LIKE 'refitted: its turn' OR fit = 'refitted: tracking signal'"), 60);
+        assert!(count("= 'updated'") > 40, "{date}: {}", count("= 'updated'"));
+    }
 }

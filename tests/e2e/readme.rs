@@ -67,3 +67,20 @@ fn every_test_and_file_that_it_names_exists() {
     }
     assert!(seen > 10, "only {seen} paths were found");
 }
+
+#[test]
+fn its_queries_about_series_run_on_a_generated_market() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(lakecast(["generate", "--skus", "20", "--days", "150", "--baskets", "100", "--out"])
+        .arg(dir.path().join("market")));
+    let text = readme();
+    let (_, section) = text.split_once("\n## Forecasts\n").unwrap();
+    let (_, block) = section.split_once("```sql\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let table = format!("sales={}", dir.path().join("market/sales").display());
+    for query in block.split(';') {
+        let said = ok(&mut lakecast(["sql", "--table", &table, "-c", query])).stdout;
+        assert!(said.lines().count() > 4, "{query}\n{said}");
+    }
+    assert_eq!(block.split(';').count(), 3);
+}

@@ -142,11 +142,38 @@ fn a_table_argument_is_written_in_three_ways() {
     let digests = ["TABLE(promo)", "promo", "(SELECT sku, ds, promo FROM promo)", "TABLE((SELECT * FROM promo))"]
         .map(|table| digest(&[shop.rows(&with(&format!(", regressors => [promo], future => {table}")))]));
     assert!(digests[0].starts_with("28 rows") && digests.iter().all(|d| *d == digests[0]), "{digests:?}");
-    // Other types that mean the same, and a state of whatever kind.
+    // Other types that mean the same.
     let cast = "(SELECT sku, CAST(ds AS TIMESTAMP) AS ds, CAST(promo AS DOUBLE) AS promo FROM promo)";
-    let states = "(SELECT DISTINCT sku, 'opaque' AS state FROM sales)";
-    let typed = shop.rows(&with(&format!(", regressors => [promo], future => {cast}, state => {states}")));
+    let typed = shop.rows(&with(&format!(", regressors => [promo], future => {cast}")));
     assert_eq!(digest(&[typed]), digests[0]);
+}
+
+#[test]
+fn a_night_goes_on_from_the_state_of_the_last_with_only_the_new_rows() {
+    let shop = Shop::new(5);
+    let first = format!(
+        "SELECT sku, fitted AS state FROM forecast((SELECT * FROM sales WHERE ds <= DATE '2026-03-08'), {CALL}, fitted => true) \
+         WHERE step = 1"
+    );
+    let night = |input: &str| {
+        let columns = "sku, ds, yhat, yhat_lower_80, yhat_upper_80, model, cutoff, status, fit";
+        shop.rows(&format!(
+            "SELECT {columns} FROM forecast({input}, {CALL}, refit_every => 10000, state => ({first})) ORDER BY sku, ds"
+        ))
+    };
+    let new_rows = night("(SELECT * FROM sales WHERE ds > DATE '2026-03-08')");
+    assert_eq!(new_rows.num_rows(), 5 * 14);
+    let text = |name: &str| {
+        let column = new_rows.column_by_name(name).unwrap();
+        column.as_string::<i32>().iter().flatten().map(String::from).collect::<Vec<_>>()
+    };
+    assert!(
+        text("status").iter().all(|s| s == "ok") && text("fit").iter().all(|f| f.starts_with("updated")),
+        "{new_rows:?}"
+    );
+    assert!(text("fit").iter().all(|f| f == "updated"), "{new_rows:?}");
+    // The whole history beside the state is no other night.
+    assert_eq!(digest(&[night("TABLE(sales)")]), digest(std::slice::from_ref(&new_rows)));
 }
 
 #[test]

@@ -274,10 +274,12 @@ impl Kind {
         match self {
             Self::Integer { min, max: i64::MAX } => format!("whole number, at least {min}"),
             Self::Integer { min, max } => format!("whole number from {min} to {max}"),
+            Self::Number { min, max } if *min <= -1e100 && *max >= 1e100 => "any number".into(),
             Self::Number { min, max } if max.is_infinite() => format!("number, at least {min}"),
             Self::Number { min, max } => format!("number from {min} to {max}"),
             Self::IntegerList { min, max } => format!("list of whole numbers from {min} to {max}, ascending"),
             Self::NumberList { above, below } => format!("list of numbers above {above} and below {below}, ascending"),
+            Self::Numbers { min, max } if *min <= -1e9 && *max >= 1e9 => "list of numbers".into(),
             Self::Numbers { min, max } => format!("list of numbers from {min} to {max}"),
             Self::Counts { length, max } => format!("list of {length} whole numbers from 0 to {max}"),
             Self::Boolean => "true or false".into(),

@@ -47,7 +47,8 @@ pub(super) const SEASON_LENGTH: Param = Param {
     name: "season_length",
     kind: Kind::Integer { min: 1, max: 10_000 },
     default: Some("1"),
-    meaning: "observations per season, such as 7 for daily data with a week; 1 for no season",
+    meaning: "observations per season: 24 for hours, 7 for days, 52 for weeks, 12 for months, 4 for quarters; 1 for no season, as for \
+              years",
 };
 
 pub(super) const FREQ: Param = Param {

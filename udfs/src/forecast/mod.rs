@@ -59,6 +59,7 @@ pub use function::Forecast;
 pub use intervals::normal_quantile;
 pub use model::{Buffers, Kernel, Model, Path, Spread, State};
 pub use pool_effects::{POOL_BY, POOLS, PoolEffects};
+pub use pools::auto_choices;
 pub use profile::ProfileSeries;
 pub use status::{Refusal, Status};
 

@@ -91,3 +91,33 @@ fn level(season_length: usize, seasonal: bool) -> Pool {
     let models = [smoothing, "sba", "imapa", "tsb_optimized"].map(String::from).into_iter();
     Pool { family: Family::Level, models: models.chain([format!("window_mean(window=>{window})")]).collect() }
 }
+
+/// What `auto` does with each class, for help: name, meaning, and the models that are judged and combined, for a series with a
+/// season of seven steps that has shown it often enough.
+pub fn auto_choices() -> impl Iterator<Item = [String; 3]> {
+    Class::ALL.iter().map(|&class| {
+        // With zeros enough that both families are judged.
+        let sales = 360;
+        let demand = Demand {
+            class,
+            observed: 400,
+            sales,
+            leading_zeros: 0,
+            silence: 0,
+            adi: 1.0,
+            cv_squared: 0.0,
+            sale_mean: 1.0,
+        };
+        let pools = pools(&demand, 7).into_iter().map(|pool| match pool.family {
+            Family::Whole => pool.models.join(", "),
+            Family::Level => format!("levels of {}, and the season of the seasonal one", pool.models.join(", ")),
+        });
+        let pools: Vec<_> = pools.collect();
+        let models = if pools.is_empty() {
+            "ets_ann, window_mean or naive, the first that takes it".into()
+        } else {
+            pools.join("; or ")
+        };
+        [class.name().into(), class.meaning().into(), models]
+    })
+}
