@@ -44,6 +44,7 @@ mod rows;
 mod seasonal_adjustment;
 mod seasonal_naive;
 mod series;
+mod ses;
 mod status;
 mod stl;
 mod theta;
@@ -90,7 +91,7 @@ pub const MODELS: &[&dyn Model] = &[
     &adida::Adida,
     &imapa::Imapa,
     &mstl::Mstl,
-    &ets::Ses,
+    &ses::Ses,
     &ets::Holt,
     &ets::DampedHolt,
     &ets::HoltWintersAdditive,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// |---|---|---|---|
 /// | `season_length` | none | at least 2 | observations per season, and the season of simpler models |
 /// | `seasons` | `[season_length]` | 2 to 10000, ascending | lengths of all seasons, such as `[24, 168]` |
-/// | `remainder` | `ets_ann` | a model without season, with its parameters | model of the adjusted series |
+/// | `remainder` | `auto_ets` | a model without season, with its parameters | model of the adjusted series |
 /// | `robust` | `no` | `yes`, `no` | whether values far off the fit lose weight in the decomposition, at some twenty times the cost |
 ///
 /// In: `y`, n >= 2 m + 4 values, m the longest season, or as many as `remainder` needs. Windows, degrees and iterations are
@@ -53,7 +53,7 @@ impl Model for Mstl {
             Param {
                 name: "remainder",
                 kind: Kind::Text,
-                default: Some("\"ets_ann\""),
+                default: Some("\"auto_ets\""),
                 meaning: "model without season for the seasonally adjusted series, with its parameters in brackets",
             },
             Param {

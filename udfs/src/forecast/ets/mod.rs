@@ -10,7 +10,7 @@ mod search;
 mod start;
 mod variance;
 
-pub(super) use rows::{AutoEts, DampedHolt, Ets, Holt, HoltWintersAdditive, HoltWintersMultiplicative, Ses};
+pub(super) use rows::{AutoEts, DampedHolt, Ets, Holt, HoltWintersAdditive, HoltWintersMultiplicative};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::error::{Error as Refused, Result};
 use crate::forecast::ets_ana::EtsAna;
 use crate::forecast::ets_ann::EtsAnn;
-use crate::forecast::naive::Naive;
+use crate::forecast::ses::Ses;
 use crate::forecast::{Kernel, Model};
 use crate::signature::{Kind, Param};
 use std::sync::Arc;
@@ -57,47 +57,6 @@ fn given(args: &Args, params: &[Param]) -> Result<[Option<f64>; 4]> {
 fn kernel(model: &dyn Model, form: Form, args: &Args, season_length: usize) -> Result<Arc<dyn Kernel>> {
     let fixed = given(args, model.params())?;
     Ok(Arc::new(Kernels { name: model.name(), pool: vec![form], short: Vec::new(), fixed, season_length }))
-}
-
-/// Simple exponential smoothing: an exponentially weighted mean, repeated; ETS(A,N,N).
-///
-/// | parameter | default | range | meaning |
-/// |---|---|---|---|
-/// | `alpha` | fitted | 0 to 1 | weight of the newest error in the level |
-///
-/// In: `y`, at least [`Kernel::observations_min`] observed. Out: `horizon` means and standard deviations in the unit of
-/// `y`, sigma^2 (1 + alpha^2 (h - 1)). O(n) time, no memory. Errors: none beyond those of [`crate::forecast::forecast`].
-/// Source: Hyndman et al. (2008), table 6.1, class 1; golden values from R `forecast::ets`.
-pub(in crate::forecast) struct Ses;
-
-impl Model for Ses {
-    fn name(&self) -> &'static str {
-        "ses"
-    }
-
-    fn summary(&self) -> &'static str {
-        "simple exponential smoothing, alpha fitted or given"
-    }
-
-    fn source(&self) -> &'static str {
-        BOOK
-    }
-
-    fn params(&self) -> &'static [Param] {
-        &[ALPHA]
-    }
-
-    fn has_exact_spread(&self) -> bool {
-        true
-    }
-
-    fn simpler(&self) -> Option<&'static dyn Model> {
-        Some(&Naive)
-    }
-
-    fn bind(&self, args: &Args, _season_length: usize) -> Result<Arc<dyn Kernel>> {
-        kernel(self, Form::new(Error::Add, Trend::None, Season::None), args, 1)
-    }
 }
 
 /// Holt's linear trend, ETS(A,A,N): a smoothed level and slope, the slope continued for ever.

@@ -113,17 +113,16 @@ fn given_parameters_are_kept_and_the_others_fitted() {
         fit("ets(error => mul, trend => damped, season => mul, beta => 0.05, phi => 0.9)", &y, 7, 5).unwrap();
     assert_eq!((state.parameters[2], state.parameters[4]), (0.05, 0.9));
     assert!(state.parameters[1] > 0.0 && state.parameters[3] > 0.0);
-    for (name, text) in [("ses", "ses(alpha => 0.25)"), ("holt", "holt(alpha => 0.5, beta => 0.5)")] {
-        let (state, ..) = fit(text, &y, 7, 5).unwrap();
-        assert!(state.parameters[1..3] == [0.25, 0.0] || state.parameters[1..3] == [0.5, 0.5], "{name} {state:?}");
-    }
+    let (state, ..) = fit("holt(alpha => 0.5, beta => 0.5)", &y, 7, 5).unwrap();
+    assert_eq!(state.parameters[1..3], [0.5, 0.5]);
+    let (state, ..) = fit("ses(alpha => 0.25)", &y, 7, 5).unwrap();
+    assert_eq!(state.parameters[0], 0.25);
 }
 
 #[test]
 fn forms_with_a_name_of_their_own_are_those_of_the_family() {
     let y = sales(90);
     for (name, text) in [
-        ("ses", "ets"),
         ("ets_ann", "ets"),
         ("ets_ana", "ets(season => add)"),
         ("holt", "ets(trend => add)"),

@@ -25,7 +25,7 @@ fn mstl_with_a_naive_remainder_agrees_with_r() {
 fn the_remainder_is_any_model_without_season_with_its_parameters() {
     let z = two_seasons();
     let plain = path("mstl", &z, 5);
-    assert_eq!(plain, path("mstl(seasons => [12], remainder => ets_ann, robust => no)", &z, 5));
+    assert_eq!(plain, path("mstl(seasons => [12], remainder => auto_ets, robust => no)", &z, 5));
     assert_ne!(plain, path("mstl(robust => yes)", &z, 5));
     let slow = path("mstl(remainder => croston(alpha => 0.01), seasons => [4, 12])", &z, 5);
     assert_ne!(slow, path("mstl(remainder => croston(alpha => 0.9), seasons => [4, 12])", &z, 5));
@@ -54,7 +54,7 @@ fn later_values_move_the_remainder_alone() {
     let mut z = two_seasons();
     z[17] = f64::NAN;
     let later: Vec<f64> = (0..150).map(|t| if t % 9 == 4 { f64::NAN } else { f64::from(t * t % 13) }).collect();
-    let kernel = Choice::parse("mstl(seasons => [4, 12])", 12).unwrap().kernel;
+    let kernel = Choice::parse("mstl(seasons => [4, 12], remainder => ets_ann)", 12).unwrap().kernel;
     let (mut buffers, mut state) = (Buffers::default(), State::default());
     state.clear();
     kernel.estimate(&z, &mut buffers, &mut state).unwrap();
