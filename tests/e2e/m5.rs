@@ -6,7 +6,7 @@
 
 use crate::support::{lakecast, ok, query, shared, workspace};
 use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::Float64Type;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -106,6 +106,17 @@ fn wrmsse(
     total / 12.0
 }
 
+/// WRMSSE of the forecasts that a job has published.
+fn score(data: &Path, published: &Path) -> f64 {
+    let m5 = data.join("m5");
+    let history = by_series(&m5.join("train.parquet"), "y", "ds");
+    let actual = by_series(&m5.join("test.parquet"), "y", "ds");
+    let forecast = by_series(published, "yhat", "step");
+    let weights = by_series(&m5.join("weights.parquet"), "weight", "value");
+    let weights = weights.into_iter().map(|(id, w)| (id, w[0])).collect();
+    wrmsse(&history, &actual, &forecast, &weights)
+}
+
 #[test]
 fn every_m5_series_is_forecast_as_well_as_by_statsforecast_within_400_mib() {
     let Some(data) = shared("data") else { return };
@@ -121,16 +132,33 @@ fn every_m5_series_is_forecast_as_well_as_by_statsforecast_within_400_mib() {
     assert_eq!(report["tables"][0]["rows"], 426_720);
     assert_eq!(report["tables"][0]["groups_refused"], 0);
 
-    let m5 = data.join("m5");
-    let history = by_series(&m5.join("train.parquet"), "y", "ds");
-    let actual = by_series(&m5.join("test.parquet"), "y", "ds");
-    let forecast = by_series(&dir.path().join("out/m5_forecast"), "yhat", "step");
-    let weights = by_series(&m5.join("weights.parquet"), "weight", "value");
-    let weights = weights.into_iter().map(|(id, w)| (id, w[0])).collect();
-    let score = wrmsse(&history, &actual, &forecast, &weights);
+    let score = score(&data, &dir.path().join("out/m5_forecast"));
     eprintln!("m5: WRMSSE {score:.4} (statsforecast {STATSFORECAST_WRMSSE:.4}), peak {peak_mib:.0} MiB");
     assert!((score - STATSFORECAST_WRMSSE).abs() <= TOLERANCE, "WRMSSE {score}");
     assert!(peak_mib < 400.0, "peak {peak_mib} MiB");
+}
+
+#[test]
+fn events_snap_days_and_prices_pooled_by_department_and_store_beat_statsforecast_by_8_percent() {
+    let Some(data) = shared("data") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let set = [format!("out={}", dir.path().join("out").display()), format!("data={}", data.display())];
+    let mut run = lakecast(["run", "--run-date", "2016-05-22", "--quiet"]);
+    run.args(set.iter().flat_map(|s| ["--set", s])).arg(workspace().join("jobs/examples/m5_effects.yaml"));
+    let report = ok(&mut run).json();
+    let table = &report["tables"][0];
+    assert_eq!((&table["rows"], &table["groups_in"]), (&426_720.into(), &15_240.into()), "{report}");
+    assert_eq!(table["rows_by_status"], serde_json::json!({"ok": 426_720}), "{report}");
+    let published = dir.path().join("out/m5_effects");
+    let told = query(
+        &[("t", &published)],
+        "SELECT count(*), count(effects), count(regressors_unused) FROM t WHERE step = 1 OR effects IS NOT NULL",
+    );
+    let told = [0, 1, 2].map(|column| told[0].column(column).as_primitive::<Int64Type>().value(0));
+    assert_eq!(told[..2], [15_240, 15_240], "each series tells its effects once: {told:?}");
+    let score = score(&data, &published);
+    eprintln!("m5 with effects: WRMSSE {score:.4} (statsforecast {STATSFORECAST_WRMSSE:.4}), unused={}", told[2]);
+    assert!(score < 0.92 * STATSFORECAST_WRMSSE, "WRMSSE {score}");
 }
 
 /// Runs a command and tells its peak resident memory on stderr.

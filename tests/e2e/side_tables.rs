@@ -2,7 +2,7 @@
 
 use crate::fleet::{Fleet, Options};
 use crate::support::{digest, lakecast, ok, read_table, try_query};
-use datafusion::arrow::array::{ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int8Type, Int64Type};
 use lakecast_engine::SessionOptions;
@@ -81,6 +81,9 @@ fn with(more: &str) -> String {
 }
 
 const KNOWN: &str = ", regressors => promo, future => TABLE(promo), holidays => TABLE(holidays)";
+/// Ten departments, each in some shops, of expressions as columns may be.
+const POOLED: &str = ", regressors => promo, future => TABLE(promo), holidays => TABLE(holidays), \
+                      pool_by => [substr(sku, 4, 1), substr(sku, 3, 1)]";
 
 #[test]
 fn promotions_and_holidays_known_in_the_future_lift_their_days() {
@@ -97,6 +100,40 @@ fn promotions_and_holidays_known_in_the_future_lift_their_days() {
     }
     let unused = rows.column_by_name("regressors_unused").unwrap();
     assert_eq!(unused.null_count(), unused.len(), "{unused:?}");
+}
+
+#[test]
+fn effects_of_a_short_series_are_those_of_its_group() {
+    let shop = Shop::new(20);
+    // The last sku has seen no fair; an id, a regressor and what never changes may be pool columns too.
+    let sales = "(SELECT * FROM sales WHERE sku <> 's019' OR (ds > DATE '2026-02-20' AND ds <> DATE '2026-03-06'))";
+    let call = |pool_by: &str| {
+        let more = format!("{CALL}{KNOWN}{pool_by}, fill => 'null', model => 'ets_ana'");
+        format!("SELECT * FROM forecast({sales}, {more}) WHERE sku = 's019' ORDER BY step")
+    };
+    let effects = |rows: &RecordBatch| {
+        let column = rows.column_by_name("effects").unwrap().as_string::<i32>().clone();
+        assert_eq!(column.null_count(), 13, "they stand on the first row");
+        column.value(0).to_string()
+    };
+    let alone = shop.rows(&call(""));
+    let said = effects(&alone);
+    assert!(said.starts_with("promo=") && !said.contains("fair"), "{said}");
+    for pool_by in ["left(sku, 2)", "[left(sku, 1), ds > DATE '1970-01-01']"] {
+        let drawn = shop.rows(&call(&format!(", pool_by => {pool_by}")));
+        let said = effects(&drawn);
+        assert!(said.contains("fair=0.") && said.contains(" pool"), "{said}");
+        let ratio = |step: usize| {
+            let of =
+                |rows: &RecordBatch| rows.column_by_name("yhat").unwrap().as_primitive::<Float64Type>().value(step - 1);
+            of(&drawn) / of(&alone)
+        };
+        // The fair of day 75 is step 6 and doubles what is sold.
+        assert!((1.7..2.3).contains(&ratio(6)), "{}", ratio(6));
+    }
+    for pool_by in ["sku", "[promo, sku]"] {
+        assert_eq!(shop.rows(&call(&format!(", pool_by => {pool_by}"))).num_rows(), 14);
+    }
 }
 
 #[test]
@@ -152,6 +189,8 @@ fn without_side_tables_the_plan_is_what_it_was_and_with_them_it_costs_one_shuffl
     let (_, physical) = known.split_once("GroupMapExec").unwrap();
     assert_eq!(physical.matches("RepartitionExec: partitioning=Hash").count(), 1, "{known}");
     assert!(known.contains("sides=[holidays]"), "{known}");
+    let pooled = explain(&with(POOLED));
+    assert!(pooled.contains("sides=[holidays, pools]") && pooled.contains("GroupMapExec: pool_effects"), "{pooled}");
     // A predicate on the key goes down to both tables; beside a table without keys it stays above.
     let filter = " WHERE sku = 's000'";
     let narrowed = explain(&format!("{}{filter}", with(", regressors => promo, future => TABLE(promo)")));
@@ -192,6 +231,15 @@ fn wrong_side_tables_are_named_with_what_is_allowed() {
         ),
         (", state => (SELECT sku FROM sales)", &["argument=state, missing=[state]"]),
         (", holidays => holidays, holidays => holidays", &["given twice: name=holidays"]),
+        (", pool_by => sku", &["pool_by needs `regressors => [..]` or `holidays => TABLE(..)`"]),
+        (", pol_by => sku, holidays => holidays", &["unknown argument: name=pol_by", "did you mean `pool_by`"]),
+        (
+            ", pool_by => [sku, promos], holidays => holidays",
+            &["no such column: argument=pool_by, given=promos, known=[sku, ds, qty, promo]", "did you mean `promo`"],
+        ),
+        (", pool_by => 'sku', holidays => holidays", &["argument names a column: name=pool_by"]),
+        (", pool_by => qty / 2.0, holidays => holidays", &["wrong column type: argument=pool_by", "type=Float64"]),
+        (", pool_by => sku, regressors => promo", &["regressors need `future => TABLE(..)`"]),
         (", available => sku", &["wrong column type: argument=available", "boolean, or an integer"]),
         (", duplicates => 'last'", &["version => column"]),
         (", duplicates => 'first'", &["duplicates", "error, sum, last"]),
@@ -220,7 +268,7 @@ fn partitions_and_batch_sizes_change_no_bit() {
     let twice = "SELECT * FROM forecast((SELECT *, 1 AS load FROM sales UNION ALL SELECT sku, ds, qty / 3.0, promo, 2 FROM sales)";
     let cleaned = format!("{twice}, {CALL}{KNOWN}, duplicates => 'sum', spikes => 'cap', fill => 'null')");
     let last = format!("{twice}, {CALL}{KNOWN}, version => load, duplicates => 'last', leading_zeros => 'drop')");
-    for sql in [with(KNOWN), cleaned, last] {
+    for sql in [with(KNOWN), with(POOLED), cleaned, last] {
         let digests = [(1, 512), (4, 8192), (16, 100), (64, 8192)].map(|(partitions, batch_size_rows)| {
             digest(
                 &shop
@@ -248,7 +296,7 @@ fn a_fleet_reads_side_tables_as_one_process_does() {
     };
     let grouped = KNOWN.replace("TABLE(holidays)", "(SELECT ds, name FROM holidays GROUP BY ds, name)");
     let one = KNOWN.replace("TABLE(holidays)", "(SELECT ds, name FROM holidays ORDER BY ds LIMIT 4)");
-    for known in [KNOWN, &grouped, &one] {
+    for known in [KNOWN, POOLED, &grouped, &one] {
         let sql = format!("{} ORDER BY sku, step", with(known));
         let here = said(&sql, false);
         assert_eq!(here.lines().count(), 1 + 30 * 14, "{here}");

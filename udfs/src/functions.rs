@@ -18,6 +18,7 @@ use std::sync::Arc;
 #[rustfmt::skip]
 pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &forecast::Forecast,
+    &forecast::PoolEffects,
     &forecast::Backtest,
     &forecast::ProfileSeries,
     &classification::ClassificationReport,

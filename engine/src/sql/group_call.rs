@@ -2,7 +2,7 @@
 //! which the rows of side tables are added as further value columns tell, and beside it the tables that are read whole.
 
 use super::call::{Call, Resolved};
-use super::side_table;
+use super::{pool_pass, side_table};
 use crate::functions::Functions;
 use crate::group_map::{GroupCall, GroupMapNode};
 use datafusion::arrow::datatypes::DataType;
@@ -11,6 +11,7 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
+use lakecast_udfs::forecast::{POOL_BY, POOLS};
 use lakecast_udfs::signature::{KIND, Reach, Role};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,12 +45,16 @@ pub(super) fn plan(
     let values = call.resolve(Role::Value, &input, context)?;
     let (n_keys, n_order) = (keys.len(), order.len());
     let mut slots: Vec<Slot> = keys.into_iter().chain(order).chain(values).map(Slot::from).collect();
+    // A pool column may be an id or a regressor too.
+    let pools = slots.iter_mut().filter(|s| s.argument == POOL_BY);
+    pools.enumerate().for_each(|(at, slot)| slot.name = format!("lc_{POOL_BY}_{at}"));
     slots.extend(of_tables(call)?);
     let mut seen = HashSet::new();
     if let Some(twice) = slots.iter().find(|slot| !seen.insert(slot.name.as_str())) {
         return plan_err!("{}: the same column serves two arguments: column={}", call.signature.name, twice.name);
     }
-    let mut rows = LogicalPlanBuilder::from(input).project(slots.iter().map(|s| s.main.clone().alias(&s.name)))?;
+    let mut rows =
+        LogicalPlanBuilder::from(input.clone()).project(slots.iter().map(|s| s.main.clone().alias(&s.name)))?;
     let mut wire = GroupCall {
         function: call.signature.name.to_string(),
         args: call.args.to_json(),
@@ -69,6 +74,10 @@ pub(super) fn plan(
                 sides.push(side_table::whole(call, table, query, &slots, n_keys, context)?);
             }
         }
+    }
+    if let Some(pools) = pool_pass::plan(functions, call, &input, &slots, (n_keys, n_order), (&wire.sides, &sides))? {
+        wire.sides.push(POOLS.to_string());
+        sides.push(pools);
     }
     let node = GroupMapNode::try_new(functions, wire, rows.build()?, sides)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))

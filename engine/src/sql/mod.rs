@@ -7,6 +7,7 @@ mod baskets;
 mod call;
 mod group_call;
 mod literal;
+mod pool_pass;
 mod present;
 mod rewrite;
 mod side_table;

@@ -468,6 +468,25 @@ impl Calendar {
         Ok(())
     }
 
+    /// Kind and length of the step: calendars of one pace share positions since the epoch.
+    pub(super) fn pace(&self) -> (u8, i64) {
+        match self.step {
+            Step::Units(n) => (0, n),
+            Step::Days(n) => (1, n),
+            Step::Months(n, _) => (2, n),
+        }
+    }
+
+    /// Steps of this pace from a fixed time, the same for all calendars, to so many steps after the first time.
+    pub(super) fn since_epoch(&self, clock: &Clock, position: i64) -> Option<i64> {
+        let first = match self.step {
+            Step::Units(n) => self.origin.div_euclid(n),
+            Step::Days(n) => clock.local(self.origin)?.0.div_euclid(n),
+            Step::Months(n, _) => month(date(clock.local(self.origin)?.0)?).div_euclid(n),
+        };
+        first.checked_add(position)
+    }
+
     /// The step in words.
     pub(super) fn words(&self, clock: &Clock) -> String {
         match (self.step, clock.day) {

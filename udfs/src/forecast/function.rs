@@ -7,6 +7,7 @@ use super::calendar::{Clock, Frequency};
 use super::clean::{Duplicates, Fill};
 use super::forecaster::{Asking, Terms};
 use super::memory::fnv;
+use super::pool_effects::POOL_BY;
 use super::predictive::Asked;
 use super::rows::COUNTS;
 use super::series::{FUTURE, Layout, STATE};
@@ -23,6 +24,71 @@ use std::sync::Arc;
 /// A series that cannot be forecast gives exactly one row: null forecast, and its `status` and `reason`
 /// ([`super::Status`]). O(n + horizon) time and memory per series for every model of [`super::MODELS`].
 pub struct Forecast;
+
+pub(super) const HOLIDAYS: Table = Table {
+    name: "holidays",
+    reach: Reach::Whole,
+    shared: &[],
+    own: &[
+        Own { names: &["ds", "date", "time"], class: Class::Time, required: true, meaning: "the day" },
+        Own {
+            names: &["name", "holiday"],
+            class: Class::Text,
+            required: true,
+            meaning: "days of one name share an effect",
+        },
+        Own { names: &["lower_window"], class: Class::Integer, required: false, meaning: "days before, such as -1" },
+        Own { names: &["upper_window"], class: Class::Integer, required: false, meaning: "days after, such as 1" },
+    ],
+    meaning: "days with an effect of their own, the same for all series, as Prophet takes them",
+};
+
+pub(super) const SEASON_LENGTH: Param = Param {
+    name: "season_length",
+    kind: Kind::Integer { min: 1, max: 10_000 },
+    default: Some("1"),
+    meaning: "observations per season: 24 for hours, 7 for days, 52 for weeks, 12 for months, 4 for quarters; 1 for no season, as for \
+              years",
+};
+
+pub(super) const FREQ: Param = Param {
+    name: "freq",
+    kind: Kind::Text,
+    default: Some("\"auto\""),
+    meaning: "distance of observations: 'auto' infers it per series; '1' for integer steps; 's' 'min' 'h' 'D' 'W' 'MS' \
+              'ME' 'month' 'QS' 'QE' 'quarter' 'YS' 'YE' 'year' and multiples such as '15min'",
+};
+
+pub(super) const FILL: Param = Param {
+    name: "fill",
+    kind: Kind::Choice(|| vec!["error", "null", "zero", "previous"]),
+    default: Some("\"error\""),
+    meaning: "a time of the calendar without a row: 'error' refuses the series, 'null' makes it a missing observation \
+              that models step over (and a null value too), 'zero' and 'previous' put a value",
+};
+
+pub(super) const DUPLICATES: Param = Param {
+    name: "duplicates",
+    kind: Kind::Choice(|| vec!["error", "sum", "last"]),
+    default: Some("\"error\""),
+    meaning: "several rows of one time: 'error' refuses the series, 'sum' adds the values (regressors: the largest), \
+              'last' takes the row with the largest version",
+};
+
+pub(super) const LEADING_ZEROS: Param = Param {
+    name: "leading_zeros",
+    kind: Kind::Choice(|| vec!["keep", "drop"]),
+    default: Some("\"keep\""),
+    meaning: "zeros before the first other value: 'drop' lets the series begin with its first sale",
+};
+
+pub(super) const SPIKES: Param = Param {
+    name: "spikes",
+    kind: Kind::Choice(|| vec!["keep", "cap"]),
+    default: Some("\"keep\""),
+    meaning: "'cap' cuts values beyond 5 scaled median absolute deviations from the median of their 13 neighbours in the \
+              same phase of the season (Hampel filter)",
+};
 
 pub(super) static SIGNATURE: Signature = Signature {
     name: "forecast",
@@ -78,6 +144,16 @@ pub(super) static SIGNATURE: Signature = Signature {
             meaning: "columns known in the future too, such as [price, promo], whose effects are estimated: 0 and 1 an event, \
                       all positive by its logarithm, else by its size; needs future",
         },
+        Column {
+            name: POOL_BY,
+            role: Role::Value,
+            class: Class::Exact,
+            many: true,
+            required: false,
+            meaning: "column or columns of like series, such as department or [department, shop]: effects of a series are drawn \
+                      to its group's, the more the shorter it is, and a group's to that of the first column; of a series in \
+                      several groups its first row counts; needs regressors or holidays",
+        },
     ],
     tables: &[
         Table {
@@ -100,33 +176,7 @@ pub(super) static SIGNATURE: Signature = Signature {
             meaning: "where each series was left, a row per id: the series goes on from there by the rows after its last time, \
                       and revised earlier rows change nothing until it is fitted anew; not with regressors or holidays",
         },
-        Table {
-            name: "holidays",
-            reach: Reach::Whole,
-            shared: &[],
-            own: &[
-                Own { names: &["ds", "date", "time"], class: Class::Time, required: true, meaning: "the day" },
-                Own {
-                    names: &["name", "holiday"],
-                    class: Class::Text,
-                    required: true,
-                    meaning: "days of one name share an effect",
-                },
-                Own {
-                    names: &["lower_window"],
-                    class: Class::Integer,
-                    required: false,
-                    meaning: "days before, such as -1",
-                },
-                Own {
-                    names: &["upper_window"],
-                    class: Class::Integer,
-                    required: false,
-                    meaning: "days after, such as 1",
-                },
-            ],
-            meaning: "days with an effect of their own, the same for all series, as Prophet takes them",
-        },
+        HOLIDAYS,
     ],
     params: &[
         Param {
@@ -135,19 +185,8 @@ pub(super) static SIGNATURE: Signature = Signature {
             default: None,
             meaning: "steps to forecast after the last observation of each series",
         },
-        Param {
-            name: "season_length",
-            kind: Kind::Integer { min: 1, max: 10_000 },
-            default: Some("1"),
-            meaning: "observations per season: 24 for hours, 7 for days, 52 for weeks, 12 for months, 4 for quarters; 1 for no season, as for years",
-        },
-        Param {
-            name: "freq",
-            kind: Kind::Text,
-            default: Some("\"auto\""),
-            meaning: "distance of observations: 'auto' infers it per series; '1' for integer steps; 's' 'min' 'h' 'D' 'W' 'MS' \
-                      'ME' 'month' 'QS' 'QE' 'quarter' 'YS' 'YE' 'year' and multiples such as '15min'",
-        },
+        SEASON_LENGTH,
+        FREQ,
         Param {
             name: "model",
             kind: Kind::Text,
@@ -167,33 +206,10 @@ pub(super) static SIGNATURE: Signature = Signature {
             default: Some("[]"),
             meaning: "quantiles of the forecast distribution, such as [0.1, 0.5, 0.9]",
         },
-        Param {
-            name: "fill",
-            kind: Kind::Choice(|| vec!["error", "null", "zero", "previous"]),
-            default: Some("\"error\""),
-            meaning: "a time of the calendar without a row: 'error' refuses the series, 'null' makes it a missing observation \
-                      that models step over (and a null value too), 'zero' and 'previous' put a value",
-        },
-        Param {
-            name: "duplicates",
-            kind: Kind::Choice(|| vec!["error", "sum", "last"]),
-            default: Some("\"error\""),
-            meaning: "several rows of one time: 'error' refuses the series, 'sum' adds the values (regressors: the largest), \
-                      'last' takes the row with the largest version",
-        },
-        Param {
-            name: "leading_zeros",
-            kind: Kind::Choice(|| vec!["keep", "drop"]),
-            default: Some("\"keep\""),
-            meaning: "zeros before the first other value: 'drop' lets the series begin with its first sale",
-        },
-        Param {
-            name: "spikes",
-            kind: Kind::Choice(|| vec!["keep", "cap"]),
-            default: Some("\"keep\""),
-            meaning: "'cap' cuts values beyond 5 scaled median absolute deviations from the median of their 13 neighbours in the \
-                      same phase of the season (Hampel filter)",
-        },
+        FILL,
+        DUPLICATES,
+        LEADING_ZEROS,
+        SPIKES,
         Param {
             name: "non_negative",
             kind: Kind::Boolean,
@@ -266,6 +282,15 @@ pub(super) static SIGNATURE: Signature = Signature {
             name: "regressors_unused",
             kind: "string",
             meaning: "regressors and holidays without an effect, and why; null if all have one; only with regressors or holidays",
+        },
+        Output {
+            name: "effects",
+            kind: "string",
+            meaning: "on the first row, the effects that were used, such as promo=0.31 own; easter=0.12 pool: the logarithm of a \
+                      factor, or a summand if values are negative (of a price: per logarithm; of a number: per standard \
+                      deviation), and where each is from: own, shrunk (own, drawn to the group's), pool (the group's), closed \
+                      (nothing ever sold there), collinear (shared with a column that says the same); only with regressors or \
+                      holidays",
         },
         Output { name: "fit", kind: "string", meaning: "what became of last night's state; only with state or fitted" },
         Output {
@@ -454,6 +479,7 @@ impl BoundFunction for Bound {
         fields.push(Field::new("level_shift", kind.clone(), true));
         if self.plan.has_effects() {
             fields.push(Field::new("regressors_unused", DataType::Utf8, true));
+            fields.push(Field::new("effects", DataType::Utf8, true));
         }
         if self.plan.tells_fit() {
             fields.push(Field::new("fit", DataType::Utf8, true));

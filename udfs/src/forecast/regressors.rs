@@ -4,7 +4,9 @@
 //! back on its forecast, and which columns could not be used, with the reason.
 
 use super::calendar::{Calendar, Clock};
-use super::effects::{self, Column, Effects, Holiday, HolidayColumn, Kind, Options, Scale, Unused};
+use super::effects::{
+    self, Column, Effects, Holiday, HolidayColumn, Kind, Options, Origin, Pool, Pooling, Scale, Unused,
+};
 use super::series::Series;
 use super::{Buffers, Path};
 use crate::error::{Error, Result};
@@ -104,6 +106,16 @@ pub(super) struct Regressors {
     effects: Effects,
     /// `name: why; name: why` of the columns that could not be used.
     pub(super) unused: Option<String>,
+    /// `name=0.31 own; name=0.12 pool` of the others.
+    pub(super) told: Option<String>,
+}
+
+/// What the effects of one series are estimated from.
+pub(super) struct Known<'a> {
+    pub(super) names: &'a [String],
+    pub(super) holidays: &'a Holidays,
+    pub(super) series: &'a Series,
+    pub(super) on: On<'a>,
 }
 
 impl Regressors {
@@ -111,36 +123,40 @@ impl Regressors {
         8 * (self.matrix.capacity() + self.effects.adjusted.capacity() + self.effects.future.capacity())
     }
 
-    /// Estimates the effects of the named columns and of the holidays on `y`, the values that the model is given.
+    /// Estimates the effects of the named columns and of the holidays on `y`, the values that the model is given; drawn to
+    /// those of `pool`.
     ///
     /// This is the one place that calls [`effects::fit`].
-    pub(super) fn fit(
+    pub(super) fn fit(&mut self, y: &[f64], known: &Known, pool: Option<&Pool>, buffers: &mut Buffers) {
+        self.align(known.series, &known.on);
+        let days = known.holidays.columns(&known.on);
+        let columns = columns(&self.matrix, known, &days);
+        let options = Options { scale: Scale::Auto, season_length: known.on.season_length, lambda: Options::LAMBDA };
+        effects::fit(y, known.on.horizon, &columns, options, pool, buffers, &mut self.effects);
+        (self.unused, self.told) = (None, None);
+        for (column, effect) in columns.iter().zip(&self.effects.coefficients) {
+            let (text, value) = match effect.origin {
+                Origin::Unused(why) => (&mut self.unused, format!(": {}", words(why))),
+                origin => (&mut self.told, format!("={:.4} {}", effect.value, origin.name())),
+            };
+            let text = text.get_or_insert_default();
+            let separator = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{separator}{}{value}", column.name);
+        }
+    }
+
+    /// Adds the series to those of its group; `first`: the step of `y[0]` on the calendar of the group.
+    pub(super) fn add_to(
         &mut self,
+        pooling: &mut Pooling,
+        first: i64,
         y: &[f64],
-        names: &[String],
-        holidays: &Holidays,
-        series: &Series,
-        on: &On,
+        known: &Known,
         buffers: &mut Buffers,
     ) {
-        self.align(series, on);
-        let days = holidays.columns(on);
-        let width = on.values + on.horizon;
-        let own = names.iter().zip(self.matrix.chunks_exact(width.max(1))).map(|(name, column)| {
-            let (history, future) = column.split_at(on.values);
-            Column { name, kind: kind(column), history, future }
-        });
-        let holidays =
-            days.iter().map(|d| Column { name: &d.name, kind: Kind::Event, history: &d.history, future: &d.future });
-        let columns: Vec<Column> = own.chain(holidays).collect();
-        let options = Options { scale: Scale::Auto, season_length: on.season_length, lambda: Options::LAMBDA };
-        effects::fit(y, on.horizon, &columns, options, None, buffers, &mut self.effects);
-        self.unused = None;
-        for (at, why) in self.effects.unused() {
-            let text = self.unused.get_or_insert_default();
-            let separator = if text.is_empty() { "" } else { "; " };
-            let _ = write!(text, "{separator}{}: {}", columns.get(at).map_or("", |c| c.name), words(why));
-        }
+        self.align(known.series, &known.on);
+        let days = known.holidays.columns(&known.on);
+        pooling.add(first, y, &columns(&self.matrix, known, &days), buffers);
     }
 
     /// The series without the effects.
@@ -177,6 +193,17 @@ impl Regressors {
             }
         }
     }
+}
+
+/// The named columns, then those of the holidays.
+fn columns<'a>(matrix: &'a [f64], known: &'a Known, days: &'a [HolidayColumn]) -> Vec<Column<'a>> {
+    let width = known.on.values + known.on.horizon;
+    let own = known.names.iter().zip(matrix.chunks_exact(width.max(1))).map(|(name, column)| {
+        let (history, future) = column.split_at(known.on.values);
+        Column { name, kind: kind(column), history, future }
+    });
+    let days = days.iter().map(|d| Column { name: &d.name, kind: Kind::Event, history: &d.history, future: &d.future });
+    own.chain(days).collect()
 }
 
 /// What the numbers of a column are: 0 and 1 an event, all positive a price, else any number.

@@ -9,7 +9,7 @@ use crate::error::Result;
 use arrow::array::NullBufferBuilder;
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, BinaryBuilder, Float64Builder, Int32Builder, Int64Builder,
-    PrimitiveArray, PrimitiveBuilder, StringArray,
+    PrimitiveArray, PrimitiveBuilder, StringArray, StringBuilder,
 };
 use arrow::buffer::{Buffer, OffsetBuffer};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub(super) struct Rows {
     fitted: Option<BinaryBuilder>,
     /// There only where columns known in the future are.
     unused: Option<Texts>,
+    effects: Option<StringBuilder>,
     rows: usize,
 }
 
@@ -131,6 +132,8 @@ pub(super) struct Verdict<'a> {
     pub(super) shift: Option<i64>,
     /// Columns known in the future that could not be used.
     pub(super) unused: Option<&'a str>,
+    /// The effects of those that were, on the first row.
+    pub(super) effects: Option<&'a str>,
     /// What became of last night's state.
     pub(super) fit: Option<&'static str>,
     /// Where the series stands, on its first row.
@@ -143,6 +146,7 @@ impl Rows {
     pub(super) fn new(bounds: usize, effects: bool, fit: bool, fitted: bool) -> Self {
         let mut rows = Self {
             unused: effects.then(Texts::default),
+            effects: effects.then(StringBuilder::new),
             fit: fit.then(Texts::default),
             fitted: fitted.then(BinaryBuilder::new),
             ..Self::default()
@@ -194,6 +198,10 @@ impl Rows {
         if let Some(unused) = &mut self.unused {
             unused.append(verdict.unused, n);
         }
+        if let Some(effects) = &mut self.effects {
+            effects.append_option(verdict.effects);
+            (1..n).for_each(|_| effects.append_null());
+        }
         if let Some(fit) = &mut self.fit {
             fit.append(verdict.fit, n);
         }
@@ -220,9 +228,9 @@ impl Rows {
         columns.push(self.reason.finish()?);
         columns.extend(self.counts.iter_mut().map(|b| Arc::new(finish(b)) as ArrayRef));
         columns.push(clock.column(finish(&mut self.shift))?);
-        for texts in self.unused.as_mut().into_iter().chain(&mut self.fit) {
-            columns.push(texts.finish()?);
-        }
+        columns.extend(self.unused.as_mut().map(Texts::finish).transpose()?);
+        columns.extend(self.effects.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        columns.extend(self.fit.as_mut().map(Texts::finish).transpose()?);
         columns.extend(self.fitted.as_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         debug_assert!(columns.iter().all(|c| c.len() == columns[0].len()));
         Ok(columns)
@@ -230,7 +238,8 @@ impl Rows {
 
     /// Bytes of the rows not yet taken; builders double as they grow, so twice what is used.
     pub(super) fn memory_bytes(&self) -> usize {
-        let unused = self.unused.as_ref().map_or(0, Texts::len);
+        let unused =
+            self.unused.as_ref().map_or(0, Texts::len) + self.effects.as_ref().map_or(0, |b| b.values_slice().len());
         let texts = self.model.len() + self.status.len() + self.reason.len();
         let fit = self.fit.as_ref().map_or(0, Texts::len);
         let state = self.fitted.as_ref().map_or(0, |b| b.values_slice().len());

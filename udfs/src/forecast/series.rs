@@ -4,6 +4,7 @@
 
 use super::calendar::Clock;
 use super::clean::{self, Duplicates, Fill};
+use super::pool_effects::POOL_BY;
 use super::status::{Refusal, Status};
 use crate::error::Result;
 use crate::functions::GroupSchema;
@@ -30,6 +31,8 @@ pub(super) struct Layout {
     pub(super) regressors: Vec<usize>,
     pub(super) kind: Option<usize>,
     pub(super) state: Option<usize>,
+    /// The columns whose values tell the group whose effects the series' own are drawn to.
+    pub(super) pools: Vec<usize>,
 }
 
 impl Layout {
@@ -45,6 +48,7 @@ impl Layout {
             regressors: input.positions("regressors").collect(),
             kind: first(KIND),
             state: first("state"),
+            pools: input.positions(POOL_BY).collect(),
         }
     }
 

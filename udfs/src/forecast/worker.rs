@@ -5,9 +5,12 @@
 use super::Buffers;
 use super::calendar::{Calendar, Clock, Frequency};
 use super::clean::{self, Counts, Duplicates, Fill};
+use super::effects::Pooling;
+use super::fit::Fit;
 use super::forecaster::{Fitted, Forecaster, Progress, Terms};
 use super::memory::Unusable;
-use super::regressors::{Holidays, On, Regressors};
+use super::pool_effects::{POOLS, Pools};
+use super::regressors::{Holidays, Known, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
 use super::status::{Refusal, Status, panic_text};
@@ -68,6 +71,7 @@ pub(super) struct Cleaning {
 pub(super) struct Worker {
     plan: Arc<Plan>,
     holidays: Holidays,
+    pools: Pools,
     series: Series,
     positions: Vec<i64>,
     filled: Vec<f64>,
@@ -113,6 +117,7 @@ impl Worker {
             state: Vec::new(),
             plan,
             holidays: Holidays::default(),
+            pools: Pools::default(),
             series: Series::default(),
             positions: Vec::new(),
             filled: Vec::new(),
@@ -125,6 +130,11 @@ impl Worker {
             buffers: Buffers::default(),
             rows,
         }
+    }
+
+    /// Says that the series' id is null.
+    pub(super) fn null_id(&mut self, column: &str) {
+        self.series.fault(Status::NullId, format!("id is null, filter or mend the rows: column={column}"));
     }
 
     /// Asks for so many words beside what is held. Refuses the series that cannot have them.
@@ -142,8 +152,9 @@ impl Worker {
     }
 
     /// Ends a series: nothing of it stays but buffers of a usual size.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.series.clear();
+        self.pools.clear();
         self.rows_in = 0;
         self.shed = None;
         let words = self.series.times.capacity() + self.positions.capacity() + self.filled.capacity();
@@ -162,9 +173,49 @@ impl Worker {
         self.forecaster.let_go();
     }
 
-    /// All checks, in the order of the columns, then cleaning, calendar and model.
+    /// Checks, cleaning, calendar and model.
     fn compute(&mut self, context: &dyn GroupContext) -> Result<Result<Fitted, Refusal>> {
         let plan = Arc::clone(&self.plan);
+        or_refuse!(self.take_up(&plan, context)?);
+        self.fit = Fit::Fitted;
+        (self.regressors.unused, self.regressors.told) = (None, None);
+        if self.series.has_state
+            && let Some(fitted) = or_refuse!(self.resume(&plan, context)?)
+        {
+            return Ok(Ok(fitted));
+        }
+        (self.cutoff, self.last_value) =
+            (self.series.times.last().copied(), self.series.values.last().copied().unwrap_or(f64::NAN));
+        let calendar = or_refuse!(self.lay_out(&plan, context)?);
+        let last = self.positions.last().copied().unwrap_or(0);
+        or_refuse!(self.look_ahead(&plan, &calendar, last));
+        Ok(self.fit(&plan, &calendar))
+    }
+
+    /// Checks, cleaning and calendar alone, then the series is added to those of its group, which `of` names by pace, first
+    /// step and length. Whether it could be used.
+    pub(super) fn pool<'a>(
+        &mut self,
+        context: &dyn GroupContext,
+        of: impl FnOnce((u8, i64), i64, usize) -> Option<&'a mut Pooling>,
+    ) -> Result<Result<bool, Refusal>> {
+        let plan = Arc::clone(&self.plan);
+        or_refuse!(self.take_up(&plan, context)?);
+        let calendar = or_refuse!(self.lay_out(&plan, context)?);
+        let y = if self.filled.is_empty() { &self.series.values } else { &self.filled };
+        let y = &y[self.start..];
+        let first = calendar.since_epoch(&plan.clock, self.start as i64);
+        let Some((first, pooling)) = first.and_then(|f| Some((f, of(calendar.pace(), f, y.len())?))) else {
+            return Ok(Ok(false));
+        };
+        let on = on(&plan, &calendar, &self.positions, self.start, y.len());
+        let known = Known { names: &plan.regressors, holidays: &self.holidays, series: &self.series, on };
+        self.regressors.add_to(pooling, first, y, &known, &mut self.buffers);
+        Ok(Ok(true))
+    }
+
+    /// All checks, in the order of the columns; merges rows of one time.
+    fn take_up(&mut self, plan: &Plan, context: &dyn GroupContext) -> Result<Result<(), Refusal>> {
         if self.shed.is_some() {
             return Ok(Err(self.series.take_grave().unwrap_or_else(|| self.too_large())));
         }
@@ -178,29 +229,29 @@ impl Worker {
         }
         or_refuse!(self.series.check(&plan.clock, plan.cleaning.duplicates));
         // The positions on the calendar, and what a model makes of the values.
-        let width = self.series.times.len() + plan.terms.horizon;
-        let effects = if plan.has_effects() { width * (4 + self.series.regressors.len()) } else { 0 };
-        or_refuse!(self.reserve(context, 2 * self.series.times.len() + effects)?);
+        or_refuse!(self.reserve(context, 2 * self.series.times.len() + self.effect_words(plan))?);
         self.counts = Counts { closed: self.series.closed, filled: self.series.nulls, ..Counts::default() };
         self.counts.duplicates = self.series.merge(plan.cleaning.duplicates);
-        self.fit = Fit::Fitted;
-        if self.series.has_state
-            && let Some(fitted) = or_refuse!(self.resume(&plan, context)?)
-        {
-            return Ok(Ok(fitted));
-        }
-        (self.cutoff, self.last_value) =
-            (self.series.times.last().copied(), self.series.values.last().copied().unwrap_or(f64::NAN));
-        let calendar = or_refuse!(self.place(&plan));
+        Ok(Ok(()))
+    }
+
+    /// What the effects of columns known in the future take.
+    fn effect_words(&self, plan: &Plan) -> usize {
+        let width = self.series.times.len() + plan.terms.horizon;
+        if plan.has_effects() { width * (4 + self.series.regressors.len()) } else { 0 }
+    }
+
+    /// Puts the series on its calendar and cleans it.
+    fn lay_out(&mut self, plan: &Plan, context: &dyn GroupContext) -> Result<Result<Calendar, Refusal>> {
+        let calendar = or_refuse!(self.place(plan));
         let last = self.positions.last().copied().unwrap_or(0);
         let gaps = (self.positions.len() as i64) < last + 1;
         if plan.cleaning.fill != Fill::Error && gaps && last < FILLED_MAX {
-            or_refuse!(self.reserve(context, 2 * (last as usize + 1) + effects)?);
+            or_refuse!(self.reserve(context, 2 * (last as usize + 1) + self.effect_words(plan))?);
         }
-        or_refuse!(self.fill(&plan, &calendar, 0, 0));
-        or_refuse!(self.clean(&plan));
-        or_refuse!(self.look_ahead(&plan, &calendar, last));
-        Ok(self.fit(&plan, &calendar))
+        or_refuse!(self.fill(plan, &calendar, 0, 0));
+        or_refuse!(self.clean(plan));
+        Ok(Ok(calendar))
     }
 
     fn place(&mut self, plan: &Plan) -> Result<Calendar, Refusal> {
@@ -286,20 +337,12 @@ impl Worker {
     fn fit(&mut self, plan: &Plan, calendar: &Calendar) -> Result<Fitted, Refusal> {
         let y = if self.filled.is_empty() { &self.series.values } else { &self.filled };
         let y = &y[self.start..];
-        self.regressors.unused = None;
         let fitted = if plan.has_effects() {
-            let on = On {
-                clock: &plan.clock,
-                calendar,
-                positions: &self.positions,
-                start: self.start,
-                values: y.len(),
-                horizon: plan.terms.horizon,
-                season_length: plan.terms.season_length,
-            };
-            let (regressors, series, buffers) = (&mut self.regressors, &self.series, &mut self.buffers);
+            let on = on(plan, calendar, &self.positions, self.start, y.len());
+            let known = Known { names: &plan.regressors, holidays: &self.holidays, series: &self.series, on };
+            let (regressors, pool, buffers) = (&mut self.regressors, self.pools.current(), &mut self.buffers);
             caught("effects", || {
-                regressors.fit(y, &plan.regressors, &self.holidays, series, &on, buffers);
+                regressors.fit(y, &known, pool, buffers);
                 Ok(())
             })?;
             let fitted = caught("forecast", || self.forecaster.fit(self.regressors.adjusted(), y));
@@ -447,6 +490,7 @@ impl Worker {
         });
         let (status, reason, unused) = (fitted.status, fitted.reason.as_deref(), self.regressors.unused.as_deref());
         let (fit, state) = (Some(self.fit.name()), self.plan.fitted.then_some(self.state.as_slice()));
+        let effects = self.regressors.told.as_deref();
         let mut bounds = self.buffers.take(0);
         for t in 0..self.future.len() {
             let mean = self.forecaster.step(t, &mut bounds);
@@ -454,10 +498,15 @@ impl Worker {
         }
         self.buffers.give(bounds);
         let (model, class) = (Some(self.forecaster.model.as_str()), Some(fitted.class.name()));
-        // The state stands once, on the first row.
-        let verdict = Verdict { model, class, cutoff, status, reason, counts, shift, unused, fit, state };
+        // State and effects stand once, on the first row.
+        let verdict = Verdict { model, class, cutoff, status, reason, counts, shift, unused, effects, fit, state };
         self.rows.forecast(&self.future, fitted.bounds, verdict);
     }
+}
+
+fn on<'a>(plan: &'a Plan, calendar: &'a Calendar, positions: &'a [i64], start: usize, values: usize) -> On<'a> {
+    let (horizon, season_length) = (plan.terms.horizon, plan.terms.season_length);
+    On { clock: &plan.clock, calendar, positions, start, values, horizon, season_length }
 }
 
 /// A panic of the mathematics costs its series alone.
@@ -468,51 +517,13 @@ fn caught<T>(what: &str, run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, 
     })
 }
 
-/// What became of last night's state: the column `fit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// There was none: fitted.
-    Fitted,
-    /// Moved on by the new values.
-    Updated,
-    /// Fitted anew, because its errors had gone to one side.
-    Tracking,
-    /// Fitted anew, because its turn had come.
-    Rolling,
-    /// Fitted anew, because the state is of other arguments.
-    Arguments,
-    /// Fitted anew, because the state could not be read.
-    Unreadable,
-    /// Fitted anew, because the new times do not lie on the calendar of the state.
-    Calendar,
-    /// Fitted anew, because the new values are too large for the state.
-    Overflow,
-    /// Moved on, though a new fit is due: the input holds too little of the history.
-    Due,
-}
-
-impl Fit {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Fitted => "fitted",
-            Self::Updated => "updated",
-            Self::Tracking => "refitted: tracking signal",
-            Self::Rolling => "refitted: its turn",
-            Self::Arguments => "refitted: state of other arguments",
-            Self::Unreadable => "refitted: unreadable state",
-            Self::Calendar => "refitted: times off the calendar of the state",
-            Self::Overflow => "refitted: values beyond the state",
-            Self::Due => "updated: new fit due, add the history to the input",
-        }
-    }
-}
-
 impl GroupWorker for Worker {
     fn side(&mut self, name: &str, rows: &RecordBatch) -> Result<()> {
-        if name != "holidays" {
-            return Err(Error::Bug(format!("no such table: name={name}")));
+        match name {
+            "holidays" => self.holidays = Holidays::read(rows, &self.plan.clock)?,
+            POOLS => self.pools = Pools::read(rows)?,
+            _ => return Err(Error::Bug(format!("no such table: name={name}"))),
         }
-        self.holidays = Holidays::read(rows, &self.plan.clock)?;
         Ok(())
     }
 
@@ -522,13 +533,14 @@ impl GroupWorker for Worker {
             && let Some(key) = (0..plan.layout.keys).find(|&k| rows.num_rows() > 0 && rows.column(k).is_null(0))
         {
             let name = rows.schema_ref().field(key).name().clone();
-            self.series.fault(Status::NullId, format!("id is null, filter or mend the rows: column={name}"));
+            self.null_id(&name);
         }
         self.rows_in += rows.num_rows() as u64;
         if let Some(last) = &mut self.shed {
             *last = plan.layout.last_observed(rows, &plan.clock)?.or(*last);
             return Ok(());
         }
+        self.pools.see(rows, &plan.layout, &plan.clock)?;
         self.series.append(rows, &plan.layout, &plan.clock, plan.cleaning.fill)
     }
 
@@ -560,7 +572,7 @@ impl GroupWorker for Worker {
     fn memory_bytes(&self) -> usize {
         let words =
             self.series.capacity() + self.positions.capacity() + self.filled.capacity() + self.future.capacity();
-        let beside = self.regressors.memory_bytes() + self.holidays.memory_bytes();
+        let beside = self.regressors.memory_bytes() + self.holidays.memory_bytes() + self.pools.memory_bytes();
         8 * words + beside + self.forecaster.memory_bytes() + self.buffers.memory_bytes() + self.rows.memory_bytes()
     }
 

@@ -118,6 +118,12 @@ impl Pooling {
         Self { options, sum: Line::default(), columns: Vec::new() }
     }
 
+    /// Bytes held.
+    pub fn memory_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(|c| c.values.values.capacity() + c.information.capacity() + 16);
+        8 * (self.sum.values.capacity() + columns.sum::<usize>())
+    }
+
     fn multiplicative(&self) -> bool {
         self.options.scale != Scale::Additive
     }
@@ -177,7 +183,8 @@ impl Pooling {
         }
     }
 
-    /// The group's effects; drawn to those of `parent` (a larger group), else to zero.
+    /// The group's effects; drawn to those of `parent` (a larger group), or its alone where the group says nothing; else to
+    /// zero.
     pub fn finish(&self, parent: Option<&Pool>, buffers: &mut Buffers) -> Pool {
         let multiplicative = self.multiplicative();
         let parent = parent.filter(|p| p.multiplicative == multiplicative);
@@ -208,6 +215,10 @@ impl Pooling {
             .zip(found)
             .filter_map(|(c, found)| found.map(|(value, error)| PoolEffect { name: c.name.clone(), value, error }));
         let mut pool = Pool { multiplicative, effects: effects.collect() };
+        // Of what the group has not seen, the larger one's effect is all that is known.
+        let unseen = |e: &&PoolEffect| !pool.effects.iter().any(|own| own.name == e.name);
+        let unseen: Vec<PoolEffect> = parent.into_iter().flat_map(|p| &p.effects).filter(unseen).cloned().collect();
+        pool.effects.extend(unseen);
         pool.effects.sort_by(|a, b| a.name.cmp(&b.name));
         pool
     }
