@@ -172,9 +172,10 @@ fn a_pool_of_all_columns_is_drawn_to_that_of_the_first() {
     let found = pools(&rows);
     assert_eq!(found.column(1).as_primitive::<arrow::datatypes::Int32Type>().values(), &[1, 2]);
     // Store 2 has seen no fair, so what it has of one is the department's.
-    let (said, fair) = (forecast(&short, Some(&found)).1, pool(&found, 0).effect("fair").unwrap().value);
+    let said = forecast(&short, Some(&found)).1;
     match pool(&found, 1).effect("fair") {
-        Some(of_store) => assert!((of_store.value - fair).abs() < 0.05, "{of_store:?} {fair}"),
+        // Three days, and a new series that lifts the sum: the department's own effect is drawn to zero by a third.
+        Some(of_store) => assert!((0.6..1.0).contains(&of_store.value), "{of_store:?}"),
         None => panic!("the store knows of no fair: {said}"),
     }
     assert!(said.ends_with(" pool"), "{said}");
