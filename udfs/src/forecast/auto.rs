@@ -16,15 +16,18 @@ use std::sync::Arc;
 /// Rolling origins at most.
 const ORIGINS: usize = 3;
 
+/// A second pool takes over where its squared error is below this share of the first one's: three origins tell no less.
+const CLEARLY: f64 = 0.8;
+
 /// Members of a portfolio at most.
-const MEMBERS: usize = 4;
+const MEMBERS: usize = 5;
 
 /// Observations that an origin leaves before it at least.
 const BEFORE_ORIGIN: usize = 4;
 
 /// Of the variance that noise gives to a season, this much is taken from it: less than all of it, because what many
 /// series share adds up while their noise does not.
-const SEASON_NOISE: f64 = 0.5;
+const SEASON_NOISE: f64 = 0.6;
 
 /// `auto` for one season length and horizon.
 pub(super) struct Auto {
@@ -130,7 +133,7 @@ impl Auto {
         for pool in pools(&demand, self.season_length) {
             self.try_pool(&pool, y, &origins, buffers, &mut failed);
             let Some(error) = self.judge(pool.family, y, &origins) else { continue };
-            if best.is_none_or(|(least, _)| error < least) {
+            if best.is_none_or(|(least, _)| error < CLEARLY * least) {
                 best = Some((
                     error,
                     Shape::conformal(

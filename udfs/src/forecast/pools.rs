@@ -32,7 +32,7 @@ impl Family {
         let moving = (growth - 1.0).clamp(0.0, 1.0);
         let (narrow, wide) = match self {
             Self::Whole if season_length == 1 => (0.88 + 0.85 * short, 1.0 + 2.0 * short),
-            Self::Whole => (0.75 + 0.6 * moving, 1.05 + 0.65 * moving),
+            Self::Whole => (0.70 + 0.6 * moving, 1.05 + 0.65 * moving),
             Self::Level => return Shape { reach: [1.3, 2.2], variance: 1.04, tilt: 1.0 },
         };
         Shape { reach: [1.28 * narrow, 1.96 * wide], variance: narrow * narrow, tilt: 1.0 }

@@ -99,10 +99,6 @@ impl Kernel for Exact {
 }
 
 /// Sum of squared errors and best start level for each `alpha`.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "one lane index through several arrays reads as what it becomes: vectors"
-)]
 fn score(y: &[f64], alpha: [f64; LANES]) -> [(f64, f64); LANES] {
     // The error of step t is a_t - c_t l: `level` is what the level would be from a start of zero, `c` what is left of it.
     let (mut level, mut c) = ([0.0; LANES], [1.0; LANES]);

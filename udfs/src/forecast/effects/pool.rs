@@ -213,7 +213,9 @@ impl Pooling {
             .columns
             .iter()
             .zip(found)
-            .filter_map(|(c, found)| found.map(|(value, error)| PoolEffect { name: c.name.clone(), value, error }));
+            .filter_map(|(c, found)| found.map(|(value, error)| PoolEffect { name: c.name.clone(), value, error }))
+            // Of numbers beyond all reason a sum may overflow: such a group knows nothing.
+            .filter(|e| e.value.is_finite() && e.error.is_finite());
         let mut pool = Pool { multiplicative, effects: effects.collect() };
         // Of what the group has not seen, the larger one's effect is all that is known.
         let unseen = |e: &&PoolEffect| !pool.effects.iter().any(|own| own.name == e.name);
