@@ -158,7 +158,7 @@ impl Worker {
         self.rows_in = 0;
         self.shed = None;
         let words = self.series.times.capacity() + self.positions.capacity() + self.filled.capacity();
-        if 8 * words > KEPT_BYTES {
+        if 8 * words + self.forecaster.memory_bytes() + self.buffers.memory_bytes() > KEPT_BYTES {
             self.let_go();
         }
     }
