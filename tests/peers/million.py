@@ -17,7 +17,9 @@ tables:
 outputs:
   forecast:
     location: lake/forecast/
-    sql: SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7)
+    sql: >
+      SELECT * FROM forecast(TABLE(sales), id => sku, time => ds, value => qty, horizon => 28, season_length => 7,
+                             model => 'ets_ana')
 """
 
 
