@@ -33,7 +33,7 @@ impl Choice {
     pub fn parse(text: &str, season_length: usize) -> Result<Self> {
         let (name, given) = split(text)?;
         let model = super::model(name).ok_or_else(|| {
-            let hint = did_you_mean(name, MODELS.iter().map(|m| m.name()));
+            let hint = did_you_mean(name, std::iter::once("auto").chain(MODELS.iter().map(|m| m.name())));
             Error::Argument(format!(
                 "unknown model: name={name}, known=[auto, {}]{hint}",
                 super::model_names().join(", ")
@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(Choice::parse(" ets_ana ", 7).unwrap().text, "ets_ana");
         for (text, part) in [
             ("ets_anaa", "did you mean `ets_ana`?"),
+            ("atuo", "did you mean `auto`?"),
             ("ets_ana(alpha_x => 0.1)", "unknown argument: name=alpha_x"),
             ("ets_ana(alpha", "not closed"),
             ("ets_ana(alpha)", "`name => value`"),
