@@ -3,14 +3,14 @@
 //! In: one series. Out: a portfolio, its class, and how far its errors exceed what its models expect.
 
 use super::demand::{Demand, classify};
-use super::model::{Buffers, Path, State};
+use super::model::{Buffers, Path, State, observed_count};
 use super::pools::{Family, Pool, pools};
 use super::portfolio::{Member, Portfolio};
 use super::predictive::{RATIO_MAX, Seen, Shape};
+use super::status::unwound;
 use super::{Choice, Refusal};
 use crate::error::Result;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Rolling origins at most.
@@ -69,6 +69,8 @@ struct Trial {
 struct Origins {
     /// Steps before each origin, ascending.
     cuts: Vec<usize>,
+    /// Observed ones among them.
+    observed: Vec<usize>,
     /// Steps judged at each.
     horizon: usize,
 }
@@ -81,8 +83,10 @@ impl Origins {
         let far = n >= ORIGINS * horizon + (3 * season_length).max(2 * horizon);
         let step = if far { horizon } else { (horizon / 3).max(1) };
         let cuts = (0..ORIGINS).rev().filter_map(|k| n.checked_sub(horizon + k * step));
-        let observed = |cut: usize| y[..cut].iter().filter(|v| !v.is_nan()).count();
-        Self { cuts: cuts.filter(|cut| observed(*cut) >= BEFORE_ORIGIN).collect(), horizon }
+        let counted =
+            cuts.map(|cut| (cut, observed_count(&y[..cut]))).filter(|(_, observed)| *observed >= BEFORE_ORIGIN);
+        let (cuts, observed) = counted.unzip();
+        Self { cuts, observed, horizon }
     }
 }
 
@@ -153,7 +157,7 @@ impl Auto {
 
     /// Lets every model of a pool that the series is long enough for forecast at every origin.
     fn try_pool(&mut self, pool: &Pool, y: &[f64], origins: &Origins, buffers: &mut Buffers, failed: &mut Vec<String>) {
-        let observed = y.iter().filter(|v| !v.is_nan()).count();
+        let observed = observed_count(y);
         let mut used = 0;
         for text in &pool.models {
             let Some(choice) = self.choice(text).filter(|c| c.kernel.observations_min() <= observed) else { continue };
@@ -269,8 +273,7 @@ impl Auto {
             });
             let mut season = 0.0;
             if gives(trial) {
-                let observed = y.iter().filter(|v| !v.is_nan()).count();
-                season = season_share(&trial.path, self.season_length, observed) - trial.weight;
+                season = season_share(&trial.path, self.season_length, observed_count(y)) - trial.weight;
             }
             let weight = trial.weight;
             match done {
@@ -307,8 +310,8 @@ impl Auto {
         failed: &mut Vec<String>,
     ) -> Result<(), Refusal> {
         let mut last = Refusal::too_short("auto", 1, 0);
+        let observed = observed_count(y);
         for text in ["ets_ann", "window_mean", "naive"] {
-            let observed = y.iter().filter(|v| !v.is_nan()).count();
             let Some(choice) = self.choice(text).filter(|c| c.kernel.observations_min() <= observed) else { continue };
             let mut state = State::default();
             state.clear();
@@ -365,9 +368,9 @@ fn season_share(path: &Path, m: usize, observed: usize) -> f64 {
 
 /// Runs a candidate; a panic costs the candidate alone.
 fn guarded(run: impl FnOnce() -> Result<(), Refusal>) -> Result<(), String> {
-    match catch_unwind(AssertUnwindSafe(run)) {
+    match unwound(run) {
         Ok(done) => done.map_err(|r| r.reason),
-        Err(panic) => Err(format!("panicked, please report it: {}", super::status::panic_text(panic.as_ref()))),
+        Err(text) => Err(format!("panicked, please report it: {text}")),
     }
 }
 
@@ -390,8 +393,7 @@ impl Trial {
         self.deviation.clear();
         let kernel = &self.choice.kernel;
         let mut at = None;
-        for &cut in &origins.cuts {
-            let observed = y[..cut].iter().filter(|v| !v.is_nan()).count();
+        for (&cut, &observed) in origins.cuts.iter().zip(&origins.observed) {
             if observed < kernel.observations_min() {
                 self.mean.resize(self.mean.len() + origins.horizon, f64::NAN);
                 self.deviation.resize(self.mean.len(), f64::NAN);

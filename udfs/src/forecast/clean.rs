@@ -2,6 +2,7 @@
 //!
 //! In: values on a calendar, NaN where missing. Out: the same, mended as the call asks, and what was done.
 
+use crate::forecast::model::observed_count;
 use std::ops::Range;
 
 /// What to do with a time of the calendar that has no row.
@@ -86,7 +87,7 @@ pub(super) fn leading(y: &[f64], drop_zeros: bool) -> Option<(usize, usize)> {
     let first = y.iter().position(|v| !v.is_nan())?;
     let sale = y.iter().position(|v| !v.is_nan() && *v != 0.0).filter(|_| drop_zeros);
     let start = sale.unwrap_or(first);
-    Some((start, y[..start].iter().filter(|v| !v.is_nan()).count()))
+    Some((start, observed_count(&y[..start])))
 }
 
 /// Half the window of [`cap_spikes`], in observations of one season phase.

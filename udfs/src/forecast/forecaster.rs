@@ -6,13 +6,12 @@ use super::auto::Auto;
 use super::calendar::Clock;
 use super::demand::{Class, classify};
 use super::memory::{Choices, Memory, Unusable};
-use super::model::{Buffers, Path, Spread, State};
+use super::model::{Buffers, Path, Spread, State, observed_count};
 use super::portfolio::Member;
 use super::predictive::{Asked, Predictive, RATIO_MAX, Seen, Shape, Support};
-use super::status::{Refusal, Status, panic_text};
+use super::status::{Refusal, Status, caught};
 use super::{Choice, scale};
 use crate::error::Result;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Rolling origins from which the spread of a model without an exact one is measured.
@@ -154,7 +153,7 @@ impl Forecaster {
         self.memory.support = self.support_of(observed, class);
         self.look_ahead()?;
         self.memory.tracking = (0.0, 0.8 * self.path.deviation.first().copied().unwrap_or(0.0));
-        Ok(self.tell(class, &mut reasons, || y.iter().filter(|v| !v.is_nan()).count()))
+        Ok(self.tell(class, &mut reasons, || observed_count(y)))
     }
 
     /// What became of a series, of whose models `reasons` says why they are not those asked for.
@@ -172,7 +171,7 @@ impl Forecaster {
 
     /// Goes down the ladder to the first model that takes the series. The reasons of those above it.
     fn climb(&mut self, ladder: &[Arc<Choice>], y: &[f64]) -> Result<Vec<String>, Refusal> {
-        let observed = y.iter().filter(|v| !v.is_nan()).count();
+        let observed = observed_count(y);
         let mut first: Option<Refusal> = None;
         let mut steps = vec![];
         for choice in ladder {
@@ -203,15 +202,11 @@ impl Forecaster {
         self.memory.portfolio.members.clear();
         state.clear();
         let (buffers, start) = (&mut self.buffers, &mut self.start);
-        let run = AssertUnwindSafe(|| {
+        caught(format_args!("model {}", choice.text), || {
             choice.kernel.estimate(y, buffers, &mut state)?;
             start.clone_from(&state);
             choice.kernel.update(y, &mut state);
             Ok(())
-        });
-        catch_unwind(run).unwrap_or_else(|panic| {
-            let reason = format!("model {} panicked, please report it: {}", choice.text, panic_text(panic.as_ref()));
-            Err(Refusal::new(Status::Bug, reason))
         })?;
         self.memory.portfolio.members.push(Member { choice: Arc::clone(choice), weight: 1.0, season: 0.0, state });
         Ok(())

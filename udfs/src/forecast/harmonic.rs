@@ -7,6 +7,7 @@ use super::periodogram::period;
 use super::{Buffers, Kernel, Model, Path, Refusal, Spread, State};
 use crate::args::Args;
 use crate::error::{Error, Result};
+use crate::forecast::model::observed_count;
 use crate::signature::{Kind, Param};
 use std::sync::Arc;
 
@@ -233,7 +234,7 @@ impl Curve {
         if let Some(asked) = self.harmonics {
             return asked.min(most);
         }
-        let n = y.iter().filter(|v| !v.is_nan()).count();
+        let n = observed_count(y);
         let most = (1..=most.min(HARMONICS_TRIED)).rev().find(|k| self.regressors(period, *k) + 3 < n).unwrap_or(1);
         let p = self.regressors(period, most);
         let mut states = buffers.take(1 + length(p));

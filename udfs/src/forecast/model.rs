@@ -103,6 +103,11 @@ impl State {
     }
 }
 
+/// How many values are there: those that are not missing.
+pub(super) fn observed_count(y: &[f64]) -> usize {
+    y.iter().filter(|v| !v.is_nan()).count()
+}
+
 /// A forecast: one entry for each step of the horizon, in the unit of the series.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Path {

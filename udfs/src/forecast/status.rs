@@ -2,6 +2,9 @@
 //!
 //! In: what a check or a model found. Out: a stable name for programs and a sentence for people.
 
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 /// The value of the `status` column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Status {
@@ -139,11 +142,16 @@ impl Refusal {
     }
 }
 
-/// What a caught panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|s| s.to_string())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
+/// Runs mathematics whose panic may cost no more than what it was run for: what the panic said, if there was one.
+pub(super) fn unwound<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    })
+}
+
+/// The same for what may refuse a series: a panic is a refusal that names `what` panicked.
+pub(super) fn caught<T>(what: impl Display, run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    unwound(run)
+        .unwrap_or_else(|text| Err(Refusal::new(Status::Bug, format!("{what} panicked, please report it: {text}"))))
 }

@@ -7,6 +7,7 @@
 //! the same bits on every host.
 
 use super::Buffers;
+use crate::forecast::model::observed_count;
 
 /// Local regression over the `window` nearest values: `degree` 0 (a mean) or 1 (a line), at every `jump`-th step, with
 /// straight lines between.
@@ -359,7 +360,7 @@ pub(super) struct Strengths {
 #[cfg_attr(not(test), expect(dead_code, reason = "for the profile of a series"))]
 pub(super) fn strengths(y: &[f64], seasons: &[usize], buffers: &mut Buffers) -> Option<Strengths> {
     let n = y.len();
-    if y.iter().filter(|v| !v.is_nan()).count() < 4 {
+    if observed_count(y) < 4 {
         return None;
     }
     let fitting: Vec<usize> = seasons.iter().copied().filter(|m| *m > 1 && n > 2 * m).collect();

@@ -6,6 +6,7 @@ use super::theta_line::{CLASSIC, Found, Line, Lines, Smooth, WARM_UP};
 use super::{Buffers, Kernel, Model, Path, Refusal, Spread, State, Status};
 use crate::args::Args;
 use crate::error::Result;
+use crate::forecast::model::observed_count;
 use crate::signature::{Kind, Param};
 use std::sync::Arc;
 
@@ -246,7 +247,7 @@ impl Kernel for Fitter {
         }
         let zero = z[0];
         z.iter_mut().for_each(|v| *v -= zero);
-        let n = z.iter().filter(|v| !v.is_nan()).count();
+        let n = observed_count(&z);
         let Fit { found, line, free, aicc } = self.choose(z, n, buffers);
         let (a, b) = line.unwrap_or((f64::NAN, 0.0));
         state.parameters[..FIXED].copy_from_slice(&[found.alpha, found.w, found.shift, zero, a, b, form.code(), free]);

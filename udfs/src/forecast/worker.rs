@@ -13,11 +13,11 @@ use super::pool_effects::{POOLS, Pools};
 use super::regressors::{Holidays, Known, On, Regressors};
 use super::rows::{Rows, Verdict};
 use super::series::{Layout, Series};
-use super::status::{Refusal, Status, panic_text};
+use super::status::{Refusal, Status, caught};
 use crate::error::{Error, Result};
+use crate::forecast::model::observed_count;
 use crate::functions::{GroupContext, GroupWorker, Outcome};
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Longest series after filling: a gap that fills to more is refused, not filled.
@@ -460,7 +460,7 @@ impl Worker {
         let (steps, lot) = (self.forecaster.memory.steps(), u64::from(self.forecaster.memory.lot));
         let turn = |steps: u64| steps.wrapping_add(lot) / plan.refit_every;
         let due = turn(steps.wrapping_add(y.len() as u64)) != turn(steps);
-        self.counts.observed = self.series.values[first..].iter().filter(|v| !v.is_nan()).count();
+        self.counts.observed = observed_count(&self.series.values[first..]);
         let progress = caught("update", || self.forecaster.resume(y));
         let progress = self.sound(progress).map_err(|refusal| (refusal, Fit::Overflow))?;
         self.fit = match (progress, due) {
@@ -507,14 +507,6 @@ impl Worker {
 fn on<'a>(plan: &'a Plan, calendar: &'a Calendar, positions: &'a [i64], start: usize, values: usize) -> On<'a> {
     let (horizon, season_length) = (plan.terms.horizon, plan.terms.season_length);
     On { clock: &plan.clock, calendar, positions, start, values, horizon, season_length }
-}
-
-/// A panic of the mathematics costs its series alone.
-fn caught<T>(what: &str, run: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let reason = format!("{what} panicked, please report it: {}", panic_text(panic.as_ref()));
-        Err(Refusal::new(Status::Bug, reason))
-    })
 }
 
 impl GroupWorker for Worker {

@@ -3,6 +3,7 @@
 //! In: values, NaN where one is missing. Out: values of size 1, and their differences.
 
 use super::super::Buffers;
+use crate::forecast::model::observed_count;
 
 /// A series in units of its own size, from its own origin.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Ready {
         if scale > 0.0 {
             values.iter_mut().for_each(|v| *v /= scale);
         }
-        let observed = values.iter().filter(|v| !v.is_nan()).count();
+        let observed = observed_count(&values);
         let mut bridged = buffers.take(0);
         if observed < values.len() {
             bridged.extend(&values);

@@ -5,6 +5,7 @@ use super::lanes::Series;
 use super::search::{Point, Task, deviance, hopeless, search};
 use super::start::End;
 use super::variance;
+use crate::forecast::model::observed_count;
 use crate::forecast::{Buffers, Kernel, Path, Refusal, Spread, State, Status};
 
 /// One form, or several of which the corrected Akaike criterion chooses; smoothing parameters may be given.
@@ -93,7 +94,7 @@ impl Kernel for Ets {
         if self.constant(y, state) {
             return Ok(());
         }
-        let observed = y.iter().filter(|v| !v.is_nan()).count();
+        let observed = observed_count(y);
         let positive = !y.iter().any(|v| *v <= 0.0);
         let scale = power_of_two(y.iter().fold(0.0, |largest, v| v.abs().max(largest)));
         let mut inverse = buffers.take(0);

@@ -4,6 +4,7 @@ use super::changes::changes;
 use super::spikes::spikes;
 use super::strength::{Decomposition, Strength, strength};
 use crate::forecast::demand::{Demand, classify};
+use crate::forecast::model::observed_count;
 use crate::forecast::{gather, scale};
 
 /// The figures of one series.
@@ -79,7 +80,7 @@ fn of_moderate(y: &[f64], season_length: usize, up: f64, work: &mut Work) -> Sha
     let strength = strength(y, season_length, &mut work.decomposition);
     let season = &work.decomposition.season;
     let adjusted = |(t, v): (usize, &f64)| if season.is_empty() { *v } else { v - season[t % season.len()] };
-    let observed = y.iter().filter(|v| !v.is_nan()).count();
+    let observed = observed_count(y);
     let zeros = y.iter().filter(|v| **v == 0.0).count();
     let sells_rarely = 2 * zeros > observed;
     work.values.clear();
