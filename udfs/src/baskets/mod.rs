@@ -12,12 +12,14 @@ mod derive_rules;
 mod itemset_index;
 pub mod itemsets;
 pub mod metrics;
+pub mod mining;
 pub mod pattern_growth;
 mod prefixes;
 mod rules;
 mod shard;
 pub mod signatures;
 pub mod threshold;
+pub mod transactions;
 
 #[cfg(test)]
 mod brute_force_tests;
