@@ -18,6 +18,7 @@ mod prefixes;
 mod rules;
 mod shard;
 pub mod signatures;
+mod step_signatures;
 pub mod threshold;
 pub mod transactions;
 
