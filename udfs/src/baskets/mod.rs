@@ -7,12 +7,20 @@
 //! ```
 
 mod bit_rows;
+mod categories;
+mod collect;
 mod columns;
 mod derive_rules;
+mod dictionary;
+mod encode;
+pub mod encoded;
 mod itemset_index;
 pub mod itemsets;
+mod long_baskets;
+mod merge;
 pub mod metrics;
 pub mod mining;
+pub mod options;
 pub mod pattern_growth;
 mod prefixes;
 mod rules;
@@ -24,6 +32,8 @@ pub mod transactions;
 
 #[cfg(test)]
 mod brute_force_tests;
+#[cfg(test)]
+mod encode_tests;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
