@@ -6,7 +6,7 @@
 use super::columns::no_nulls;
 use super::dictionary::{Dictionary, NONE};
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;

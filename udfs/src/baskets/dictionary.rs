@@ -4,7 +4,7 @@
 //! that the memory accesses of many rows overlap, and only then compares.
 
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeStringArray, StringArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeStringArray, UInt64Array};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, UInt64Type};
@@ -51,11 +51,6 @@ impl Dictionary {
             Keys::Words(words) => words.keys.len(),
             Keys::Texts(bytes) | Keys::Rows(_, bytes) => bytes.ends.len(),
         }
-    }
-
-    /// The type of the values.
-    pub(super) fn kind(&self) -> &DataType {
-        &self.kind
     }
 
     /// Appends the codes of `values` to `out`; new values get the next codes. Errors: `Limit` if codes run out.
