@@ -42,6 +42,8 @@ mod brute_force_tests;
 #[cfg(test)]
 mod encode_tests;
 #[cfg(test)]
+mod one_problem_tests;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod reference_tests;
