@@ -216,7 +216,7 @@ fn packed(encoded: &Encoded, bins: &[Vec<Task>]) -> RecordBatch {
         report: encoded.report.clone(),
     };
     let schema = Arc::new(Schema::new(packed_fields(encoded.items.data_type())));
-    RecordBatch::try_new(schema, encoded.packed(bins, &info).unwrap()).unwrap()
+    RecordBatch::try_new(schema, encoded.clone().packed(bins, &info).unwrap()).unwrap()
 }
 
 proptest! {

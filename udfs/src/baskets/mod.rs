@@ -15,6 +15,7 @@ mod dictionary;
 mod encode;
 mod encode_baskets;
 pub mod encoded;
+mod finished;
 pub mod guard;
 mod itemset_index;
 mod itemset_rows;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Items with the weight of the baskets that hold them.
 type Counted = BTreeMap<Vec<i64>, i64>;
 
-fn bind(
+pub(super) fn bind(
     function: &dyn GroupFunction,
     rows: &RecordBatch,
     sides: &[&str],
@@ -35,14 +35,14 @@ fn bind(
 }
 
 /// One group in batches of `size` rows.
-fn group(worker: &mut dyn GroupWorker, rows: &RecordBatch, size: usize) -> Result<usize> {
+pub(super) fn group(worker: &mut dyn GroupWorker, rows: &RecordBatch, size: usize) -> Result<usize> {
     for at in (0..rows.num_rows()).step_by(size) {
         worker.push(&rows.slice(at, size.min(rows.num_rows() - at)))?;
     }
     Ok(worker.finish(&Unlimited)?.rows)
 }
 
-fn taken(bound: &dyn BoundFunction, worker: &mut dyn GroupWorker) -> Result<RecordBatch> {
+pub(super) fn taken(bound: &dyn BoundFunction, worker: &mut dyn GroupWorker) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(bound.output())), worker.take()?)?)
 }
 
