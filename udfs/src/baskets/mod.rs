@@ -6,7 +6,6 @@
 //! basket -> basket_prefixes -> one prefix per shard -> mine_shard -> itemsets -> derive_rules -> rules
 //! ```
 
-mod bit_rows;
 mod categories;
 mod collect;
 mod columns;
@@ -27,7 +26,6 @@ mod mine_segment;
 mod mine_tasks;
 pub mod mining;
 pub mod options;
-pub mod pattern_growth;
 mod prefixes;
 mod problem;
 mod rules;

@@ -2,9 +2,10 @@
 
 use super::columns::{check_type, element_type, integers, list_of, lists, no_nulls};
 use super::itemsets::Itemsets;
-use super::pattern_growth::{Shard, Transactions, mine};
+use super::mining::{Method, Search, Task, mine};
 use super::prefixes::to_rank;
 use super::signatures::{MAX_LEN, SHARDS};
+use super::transactions::TransactionBuf;
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 /// In: rows of kind 0, one for each frequent item (`rank`, `item`, `n_item`, `min_count`), then rows of kind 1, one for
 /// each basket that holds an item of the shard (`prefix`, from `basket_prefixes` with the same `shards`). Out: itemsets,
 /// items ascending, in an order that depends on the set of rows only. Errors: `Data` if the rows do not fit together,
-/// `Limit` if the itemsets explode. Cost and source: see [`super::pattern_growth`].
+/// `Limit` if the itemsets explode. Cost and source: see [`super::mining`].
 pub struct MineShard;
 
 const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
@@ -219,11 +220,16 @@ impl Group {
         let (dictionary, code_of_rank, n_of_rank) = self.dictionary()?;
         self.check_prefixes(shard, bound.shards)?;
         context.reserve(self.memory_bytes() * 3)?;
-        let transactions = self.merged(code_of_rank);
+        let transactions = self.merged(code_of_rank.len());
         let mut found = Itemsets::new(bound.max_len);
-        let members = Shard { first: shard, step: bound.shards };
-        mine(&transactions, members, min_count as u64, &mut found, context)?;
-        check_single_items(&found, &transactions.labels, &n_of_rank, members)?;
+        let mut tasks = Task::all(code_of_rank.len());
+        tasks.retain(|task| task.item as usize % bound.shards == shard);
+        let search =
+            Search { min_count: min_count as u64, max_len: bound.max_len, method: Method::Auto, conflicts: None };
+        mine(transactions.view(), &tasks, &search, &mut found, context)?;
+        check_single_items(&found, &tasks, &n_of_rank)?;
+        found.codes.iter_mut().for_each(|code| *code = code_of_rank[*code as usize]);
+        found.offsets.windows(2).for_each(|w| found.codes[w[0] as usize..w[1] as usize].sort_unstable());
         Ok((dictionary, found))
     }
 
@@ -269,31 +275,29 @@ impl Group {
     }
 
     /// Equal prefixes become one transaction with a weight; sorted, so that the order of rows leaves no trace.
-    fn merged(&self, labels: Vec<u32>) -> Transactions {
+    fn merged(&self, n_items: usize) -> TransactionBuf {
         let start = |i: usize| if i == 0 { 0 } else { self.ends[i - 1] as usize };
         let prefix = |i: u32| &self.prefixes[start(i as usize)..self.ends[i as usize] as usize];
         let mut order: Vec<u32> = (0..self.ends.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| prefix(a).cmp(prefix(b)));
-        let mut merged = Transactions { starts: vec![0], labels, ..Transactions::default() };
+        let mut merged = TransactionBuf { n_items, ..TransactionBuf::default() };
         for equal in order.chunk_by(|&a, &b| prefix(a) == prefix(b)) {
-            merged.items.extend_from_slice(prefix(equal[0]));
-            merged.starts.push(merged.items.len() as u32);
-            merged.weights.push(equal.len() as u64);
+            merged.push(prefix(equal[0]), equal.len() as u64);
         }
         merged
     }
 }
 
 /// Each item of the shard must come out with the number of baskets that the dictionary states: nothing got lost.
-fn check_single_items(found: &Itemsets, labels: &[u32], n_of_rank: &[i64], shard: Shard) -> Result<()> {
-    let mut mined = vec![0i64; labels.len()];
+fn check_single_items(found: &Itemsets, tasks: &[Task], n_of_rank: &[i64]) -> Result<()> {
+    let mut mined = vec![0i64; n_of_rank.len()];
     for i in 0..found.len() {
-        if let &[code] = found.items(i) {
-            mined[code as usize] = found.counts[i];
+        if let &[rank] = found.items(i) {
+            mined[rank as usize] = found.counts[i];
         }
     }
-    for rank in (shard.first..labels.len()).step_by(shard.step) {
-        let (got, stated) = (mined[labels[rank] as usize], n_of_rank[rank]);
+    for rank in tasks.iter().map(|task| task.item as usize) {
+        let (got, stated) = (mined[rank], n_of_rank[rank]);
         if got != stated {
             return Err(Error::Data(format!(
                 "{}: the prefixes of a shard do not hold an item as often as its n_item states: rank={rank}, \

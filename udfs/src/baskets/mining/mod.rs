@@ -1,11 +1,13 @@
 //! Frequent itemset mining on rank-coded baskets.  In: [`Transactions`], tasks, thresholds. Out: itemsets, into a [`Sink`].
 
+mod bit_machine;
+mod lcm;
 mod sink;
 
 pub use sink::Sink;
 
 use super::transactions::Transactions;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::functions::GroupContext;
 
 /// A piece of the search space: the itemsets whose rarest item (highest rank) is `item`.
@@ -82,6 +84,79 @@ pub fn mine<S: Sink>(
     sink: &mut S,
     context: &dyn GroupContext,
 ) -> Result<()> {
-    let _ = (rows, tasks, search, sink, context);
-    Err(Error::Bug("not written yet".into()))
+    match search.method {
+        Method::Auto | Method::Lcm | Method::FpGrowth | Method::Apriori => {
+            lcm::mine_lcm(rows, tasks, search, sink, context)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baskets::brute_force_tests::{frequent, weighted_baskets};
+    use crate::baskets::itemsets::Itemsets;
+    use crate::baskets::transactions::TransactionBuf;
+    use crate::functions::Unlimited;
+    use proptest::prelude::*;
+
+    fn rows(baskets: &[(u32, u64)]) -> TransactionBuf {
+        let items = |b: u32| (0..32).filter(|i| b >> i & 1 == 1).collect::<Vec<u32>>();
+        let mut all: Vec<_> = baskets.iter().map(|&(b, w)| (items(b), w)).collect();
+        all.sort();
+        let mut rows = TransactionBuf { n_items: 32, ..TransactionBuf::default() };
+        for equal in all.chunk_by(|a, b| a.0 == b.0) {
+            rows.push(&equal[0].0, equal.iter().map(|(_, weight)| weight).sum());
+        }
+        rows
+    }
+
+    fn mined(rows: &TransactionBuf, tasks: &[Vec<Task>], min_count: u64, max_len: usize) -> Vec<(Vec<u32>, i64)> {
+        let search = Search { min_count, max_len, method: Method::Lcm, conflicts: None };
+        let mut all = Vec::new();
+        for tasks in tasks {
+            let mut found = Itemsets::new(max_len);
+            mine(rows.view(), tasks, &search, &mut found, &Unlimited).unwrap();
+            all.extend((0..found.len()).map(|i| (found.items(i).to_vec(), found.counts[i])));
+        }
+        all.sort();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn every_cut_finds_what_counting_every_subset_finds(
+            baskets in weighted_baskets(),
+            bins in prop::sample::select(vec![1usize, 2, 7]),
+            of in prop::sample::select(vec![1u32, 2, 3]),
+            min_count in 1u64..6,
+            max_len in prop::sample::select(vec![1usize, 2, 3, usize::MAX]),
+        ) {
+            let mut tasks = vec![Vec::new(); bins];
+            for task in Task::all(32) {
+                for nth in 0..of {
+                    let second = (of > 1).then_some(Part { nth, of });
+                    tasks[(task.item + nth) as usize % bins].push(Task { second, ..task });
+                }
+            }
+            prop_assert_eq!(mined(&rows(&baskets), &tasks, min_count, max_len), frequent(&baskets, min_count, max_len));
+        }
+    }
+
+    #[test]
+    fn a_long_staircase_of_baskets_ends_with_a_limit_and_not_with_an_overflow() {
+        let n = 400u32;
+        let mut rows = TransactionBuf { n_items: n as usize, ..TransactionBuf::default() };
+        for left_out in (0..n).rev() {
+            rows.push(&(0..n).filter(|&i| i != left_out).collect::<Vec<_>>(), 1);
+        }
+        let search = |max_len| Search { min_count: 1, max_len, method: Method::Lcm, conflicts: None };
+        let all = Task::all(n as usize);
+        let mut found = Itemsets::new(usize::MAX);
+        let refused = mine(rows.view(), &all, &search(usize::MAX), &mut found, &Unlimited).unwrap_err();
+        assert!(matches!(refused, crate::Error::Limit(_)), "{refused}");
+        let mut single = Itemsets::new(1);
+        mine(rows.view(), &all, &search(1), &mut single, &Unlimited).unwrap();
+        assert_eq!(single.len(), 400);
+    }
 }
