@@ -14,6 +14,7 @@ mod dictionary;
 mod encode;
 mod encode_baskets;
 pub mod encoded;
+mod finished;
 pub mod guard;
 mod itemset_index;
 mod itemset_rows;
@@ -39,6 +40,8 @@ pub mod transactions;
 mod brute_force_tests;
 #[cfg(test)]
 mod encode_tests;
+#[cfg(test)]
+mod one_problem_tests;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
