@@ -90,7 +90,7 @@ pub trait GroupWorker: Send {
     fn push(&mut self, rows: &RecordBatch) -> Result<()>;
 
     /// Takes a whole table of [`GroupSchema::sides`], once, before the first group; its columns are those of the signature,
-    /// under their first names, rows ascending by all of them. Errors: `Bug` unless the function has such tables.
+    /// under their first names, rows ascending by all of them that are no lists. Errors: `Bug` unless the function has such tables.
     fn side(&mut self, name: &str, rows: &RecordBatch) -> Result<()> {
         Err(Error::Bug(format!("no such table: name={name}, rows={}", rows.num_rows())))
     }

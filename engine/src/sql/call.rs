@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs,
 };
 use lakecast_udfs::args::{Args, unknown};
-use lakecast_udfs::signature::{Column, Role, Signature, Table, did_you_mean};
+use lakecast_udfs::signature::{Column, Reach, Role, Signature, Table, did_you_mean};
 use serde_json::Map;
 use std::collections::BTreeMap;
 
@@ -61,6 +61,7 @@ impl CallPlanner {
             return Call::read(signature, args).map(Some);
         }
         if args.args.iter().all(|a| matches!(a, FunctionArg::Unnamed(_))) {
+            // `generate_series(1, n)` and the like.
             return Ok(None);
         }
         let known: Vec<_> = super::table_functions(&self.functions).iter().map(|s| s.name).collect();
@@ -102,7 +103,16 @@ impl Call {
             }
         };
         let (mut columns, mut tables, mut literals) = (BTreeMap::new(), BTreeMap::new(), Map::new());
+        let mut inputs = signature.tables.iter().filter(|t| t.reach == Reach::Input);
         for arg in rest {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = arg
+                && columns.is_empty()
+                && literals.is_empty()
+                && let Some(table) = inputs.next()
+            {
+                tables.insert(table.name, query(f, table, value)?);
+                continue;
+            }
             let (name, value) = named(f, arg)?;
             let table = signature.tables.iter().find(|t| t.name == name);
             let twice = match signature.columns.iter().find(|c| c.name == name) {
@@ -125,6 +135,15 @@ impl Call {
                 "{f}: missing argument: name={}, allowed=[a column of the input: {}], add `{} => ..`",
                 missing.name,
                 missing.class.words(),
+                missing.name
+            );
+        }
+        let mut inputs = signature.tables.iter().filter(|t| t.reach == Reach::Input);
+        if let Some(missing) = inputs.find(|t| !tables.contains_key(t.name)) {
+            return plan_err!(
+                "{f}: missing table: name={}, allowed=[a table with columns {}], add `{} => TABLE(..)`",
+                missing.name,
+                missing.words(),
                 missing.name
             );
         }
