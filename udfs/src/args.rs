@@ -64,6 +64,11 @@ impl Args {
         self.0.get(name).ok_or_else(|| Error::Bug(format!("argument {name} is not in the signature")))
     }
 
+    /// Whether the signature has the argument.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Whether the argument was left out and has no default value.
     pub fn is_null(&self, name: &str) -> Result<bool> {
         Ok(self.get(name)?.is_null())
@@ -82,6 +87,12 @@ impl Args {
     /// A text or choice.
     pub fn text(&self, name: &str) -> Result<&str> {
         self.get(name)?.as_str().ok_or_else(|| Error::Bug(format!("argument {name} is no text")))
+    }
+
+    /// Names of values, whole numbers as text.
+    pub fn names(&self, name: &str) -> Result<Vec<String>> {
+        let list = self.get(name)?.as_array().ok_or_else(|| Error::Bug(format!("argument {name} is no list")))?;
+        Ok(list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_string)).collect())
     }
 
     /// A list of whole numbers.
@@ -161,6 +172,7 @@ fn check_one(function: &str, p: &Param, v: Value) -> Result<Value> {
             }
             true
         }
+        Kind::Names => v.as_array().is_some_and(|list| list.iter().all(|x| x.is_string() || x.is_i64())),
         Kind::Text => v.is_string(),
     };
     if ok { Ok(v) } else { refuse(String::new()) }

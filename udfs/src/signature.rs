@@ -265,6 +265,8 @@ pub enum Kind {
     Boolean,
     /// A whole number of at least 1 is a count; a fraction above 0 and at most 1 (with a decimal point) is a share.
     CountOrShare,
+    /// Names of values: texts or whole numbers, in any order.
+    Names,
     /// One of the names that the function returns.
     Choice(fn() -> Vec<&'static str>),
     /// Free text that the function itself parses and checks in `bind`.
@@ -290,6 +292,7 @@ impl Kind {
                 "whole number of at least 1 (a count), or a fraction above 0 and at most 1 written with a point (a share)"
                     .into()
             }
+            Self::Names => "list of texts or whole numbers".into(),
             Self::Choice(known) => format!("one of {}", known().join(", ")),
             Self::Text => "text".into(),
         }

@@ -118,6 +118,23 @@ impl Itemsets {
     }
 }
 
+impl super::mining::Sink for Itemsets {
+    fn emit(
+        &mut self,
+        path: &[u32],
+        perfect: &[u32],
+        count: u64,
+        held: usize,
+        context: &dyn GroupContext,
+    ) -> Result<()> {
+        Self::emit(self, path, perfect, count, held, context)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        Self::memory_bytes(self)
+    }
+}
+
 /// The error for an explosion of itemsets, with its remedy.
 pub fn too_many(why: &str) -> Error {
     Error::Limit(format!("too many frequent itemsets: raise min_support or set a smaller max_len: {why}"))

@@ -7,27 +7,48 @@
 //! ```
 
 mod bit_rows;
+mod categories;
+mod collect;
 mod columns;
 mod derive_rules;
+mod dictionary;
+mod encode;
+mod encode_baskets;
+pub mod encoded;
+pub mod guard;
 mod itemset_index;
+mod itemset_rows;
 pub mod itemsets;
+mod long_baskets;
+mod merge;
 pub mod metrics;
+mod mine_segment;
+mod mine_tasks;
 pub mod mining;
+pub mod options;
 pub mod pattern_growth;
 mod prefixes;
+mod problem;
 mod rules;
 mod shard;
 pub mod signatures;
+mod step_signatures;
+pub mod task_bins;
 pub mod threshold;
 pub mod transactions;
 
 #[cfg(test)]
 mod brute_force_tests;
 #[cfg(test)]
+mod encode_tests;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod reference_tests;
 
 pub use derive_rules::DeriveRules;
+pub use encode_baskets::EncodeBaskets;
+pub use mine_segment::MineSegment;
+pub use mine_tasks::MineTasks;
 pub use prefixes::{BasketPrefixes, PREFIX};
 pub use shard::MineShard;
