@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod mining;
 pub mod pattern_growth;
 mod prefixes;
+mod recommend;
 mod rules;
 mod shard;
 pub mod signatures;
@@ -30,4 +31,5 @@ mod reference_tests;
 
 pub use derive_rules::DeriveRules;
 pub use prefixes::{BasketPrefixes, PREFIX};
+pub use recommend::RecommendForBasket;
 pub use shard::MineShard;
