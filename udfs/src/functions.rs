@@ -28,6 +28,7 @@ pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &baskets::BasketPrefixes,
     &baskets::MineShard,
     &baskets::DeriveRules,
+    &baskets::RecommendForBasket,
 ];
 
 /// A function from the rows of one group to rows.
