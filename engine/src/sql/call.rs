@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct CallPlanner {
     /// The functions of the session.
     pub functions: Functions,
+    /// Memory that the operators of a process may reserve, in bytes, by which plans are chosen.
+    pub memory_bytes: usize,
 }
 
 impl RelationPlanner for CallPlanner {
@@ -38,7 +40,7 @@ impl RelationPlanner for CallPlanner {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
             // By identity: a group function of a pipeline's name wins over it.
             Some(call) => match PIPELINES.iter().find(|p| std::ptr::eq(p.signature, call.signature)) {
-                Some(pipeline) => pipeline.plan(call, context)?,
+                Some(pipeline) => pipeline.plan(&self.functions, self.memory_bytes, call, context)?,
                 None => group_call::plan(&self.functions, call, context)?,
             },
         };

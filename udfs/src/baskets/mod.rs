@@ -30,6 +30,7 @@ pub mod pattern_growth;
 mod prefixes;
 mod problem;
 mod recommend;
+pub mod rule_table_signatures;
 mod rules;
 mod shard;
 pub mod signatures;

@@ -5,7 +5,7 @@ mod sink;
 pub use sink::Sink;
 
 use super::transactions::Transactions;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::functions::GroupContext;
 
 /// A piece of the search space: the itemsets whose rarest item (highest rank) is `item`.
@@ -82,6 +82,56 @@ pub fn mine<S: Sink>(
     sink: &mut S,
     context: &dyn GroupContext,
 ) -> Result<()> {
-    let _ = (rows, tasks, search, sink, context);
-    Err(Error::Bug("not written yet".into()))
+    // Stand-in until the real one is merged: plain growth over projected rows.
+    for task in tasks {
+        let all: Vec<(Vec<u32>, u64)> = (0..rows.len())
+            .filter_map(|i| {
+                let at = rows.row(i).binary_search(&task.item).ok()?;
+                Some((rows.row(i)[..at].to_vec(), rows.weights[i]))
+            })
+            .collect();
+        let of = |s: u32| task.second.is_none_or(|part| s % part.of == part.nth);
+        grow(&all, &mut vec![task.item], &of, task.second.is_none_or(|p| p.nth == 0), search, sink, context)?;
+    }
+    Ok(())
+}
+
+fn grow<S: Sink>(
+    rows: &[(Vec<u32>, u64)],
+    path: &mut Vec<u32>,
+    of: &dyn Fn(u32) -> bool,
+    emit: bool,
+    search: &Search<'_>,
+    sink: &mut S,
+    context: &dyn GroupContext,
+) -> Result<()> {
+    let count: u64 = rows.iter().map(|r| r.1).sum();
+    if count < search.min_count {
+        return Ok(());
+    }
+    if emit {
+        sink.emit(path, &[], count, 0, context)?;
+    }
+    if path.len() >= search.max_len {
+        return Ok(());
+    }
+    let mut items = std::collections::BTreeMap::<u32, u64>::new();
+    for (row, weight) in rows {
+        row.iter().for_each(|&i| *items.entry(i).or_default() += weight);
+    }
+    for (&item, &n) in items.iter().filter(|(i, _)| of(**i)) {
+        let clash = search.conflicts.is_some_and(|c| {
+            let start = if item == 0 { 0 } else { c.ends[item as usize - 1] as usize };
+            path.iter().any(|p| c.with[start..c.ends[item as usize] as usize].contains(p))
+        });
+        if n < search.min_count || clash {
+            continue;
+        }
+        let below: Vec<(Vec<u32>, u64)> =
+            rows.iter().filter_map(|(r, w)| r.binary_search(&item).ok().map(|at| (r[..at].to_vec(), *w))).collect();
+        path.push(item);
+        grow(&below, path, &|_| true, true, search, sink, context)?;
+        path.pop();
+    }
+    Ok(())
 }
