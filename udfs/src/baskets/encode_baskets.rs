@@ -1,15 +1,15 @@
 //! `encode_baskets`: one problem for every executor.  In: all rows of a problem. Out: few packed rows and the tasks.
 
 use super::encoded::{Info, packed_fields};
-use super::itemset_rows::{held_bytes, taken};
+use super::finished::Finished;
 use super::problem::{Plan, Rows, checked};
 use super::step_signatures::ENCODE_BASKETS;
 use super::task_bins;
 use crate::args::Args;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use crate::signature::Signature;
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Field;
 use std::sync::Arc;
 
@@ -42,14 +42,14 @@ impl BoundFunction for Bound {
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
-        Box::new(Worker { plan: Arc::clone(&self.0), rows: Rows::new(), done: Vec::new() })
+        Box::new(Worker { plan: Arc::clone(&self.0), rows: Rows::new(), done: Finished::default() })
     }
 }
 
 struct Worker {
     plan: Arc<Plan>,
     rows: Rows,
-    done: Vec<Vec<ArrayRef>>,
+    done: Finished,
 }
 
 impl GroupWorker for Worker {
@@ -62,12 +62,12 @@ impl GroupWorker for Worker {
     }
 
     fn finish(&mut self, context: &dyn GroupContext) -> Result<Outcome> {
-        let held = held_bytes(&self.done);
+        let held = self.done.memory_bytes();
         let encoded = self.rows.encode(&self.plan, held, context)?;
         let search = self.plan.search(&encoded);
         let estimate = checked(&self.plan, &encoded, context)?;
         let bins = task_bins::bins(encoded.rows.view(), &search, &estimate, self.plan.options.shards, context)?;
-        context.reserve(self.memory_bytes() + 2 * encoded.memory_bytes())?;
+        context.reserve(self.memory_bytes() + encoded.memory_bytes())?;
         let info = Info {
             n_baskets: encoded.n_baskets,
             min_count: encoded.min_count,
@@ -77,16 +77,14 @@ impl GroupWorker for Worker {
             report: encoded.report.clone(),
         };
         let columns = encoded.packed(&bins, &info)?;
-        let rows = columns.first().map(|part| part.len()).ok_or_else(|| Error::Bug("no columns".into()))?;
-        self.done.push(columns);
-        Ok(Outcome { rows, refused: false })
+        Ok(Outcome { rows: self.done.push(columns), refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        taken(&mut self.done, &packed_fields(&self.plan.item_kind))
+        self.done.take(&packed_fields(&self.plan.item_kind))
     }
 
     fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes() + held_bytes(&self.done)
+        self.rows.memory_bytes() + self.done.memory_bytes()
     }
 }

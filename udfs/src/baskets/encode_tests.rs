@@ -35,13 +35,13 @@ fn numbers(rows: &[Row], of: fn(&Row) -> i64, kind: &DataType) -> ArrayRef {
     }
 }
 
-pub(super) struct Input<'a> {
-    pub(super) rows: &'a [Row],
-    pub(super) weighted: bool,
-    pub(super) batch: usize,
-    pub(super) categories: Option<&'a [(i64, i64)]>,
+struct Input<'a> {
+    rows: &'a [Row],
+    weighted: bool,
+    batch: usize,
+    categories: Option<&'a [(i64, i64)]>,
     /// Types of baskets and items.
-    pub(super) kinds: [DataType; 2],
+    kinds: [DataType; 2],
 }
 
 impl<'a> Input<'a> {
@@ -182,7 +182,7 @@ fn expected(rows: &[Row], tree: &[(i64, i64)], options: &MiningOptions) -> Plain
     Plain { items, rows, n_baskets, min_count, conflicts }
 }
 
-fn any_rows() -> impl Strategy<Value = Vec<Row>> {
+pub(super) fn any_rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec((0..12i64, 0..9i64), 1..60).prop_flat_map(|rows| {
         prop::collection::vec(1..4i64, 12).prop_map(move |weights| {
             rows.iter().map(|&(basket, item)| (basket, item, weights[basket as usize])).collect()
@@ -191,7 +191,7 @@ fn any_rows() -> impl Strategy<Value = Vec<Row>> {
 }
 
 /// Edges from smaller to larger numbers, so that there is no cycle; some items are categories too.
-fn any_tree() -> impl Strategy<Value = Option<Vec<(i64, i64)>>> {
+pub(super) fn any_tree() -> impl Strategy<Value = Option<Vec<(i64, i64)>>> {
     let edge = (0..11i64, 1..4i64).prop_map(|(child, step)| (child, child + step));
     prop::option::of(prop::collection::vec(edge, 0..10))
 }
@@ -216,7 +216,7 @@ fn packed(encoded: &Encoded, bins: &[Vec<Task>]) -> RecordBatch {
         report: encoded.report.clone(),
     };
     let schema = Arc::new(Schema::new(packed_fields(encoded.items.data_type())));
-    RecordBatch::try_new(schema, encoded.packed(bins, &info).unwrap()).unwrap()
+    RecordBatch::try_new(schema, encoded.clone().packed(bins, &info).unwrap()).unwrap()
 }
 
 proptest! {

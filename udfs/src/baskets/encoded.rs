@@ -10,7 +10,7 @@ use crate::functions::GroupContext;
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array, new_empty_array,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Int64Type, UInt32Type};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Encoded {
     }
 
     /// As rows for the wire, `bins[t]` being the work of task `t` and `info` its JSON.
-    pub(super) fn packed(&self, bins: &[Vec<Task>], info: &Info) -> Result<Vec<ArrayRef>> {
+    pub(super) fn packed(self, bins: &[Vec<Task>], info: &Info) -> Result<Vec<ArrayRef>> {
         let info = serde_json::to_string(info).map_err(|e| Error::Bug(format!("info: {e}")))?;
         let cuts = chunks(&self.rows);
         let parts = cuts.len() + 1;
@@ -106,25 +106,25 @@ impl Encoded {
             let pairs = pairs(c).into_iter().flat_map(|(a, b)| [a, b]);
             Arc::new(UInt32Array::from_iter_values(pairs)) as ArrayRef
         });
-        let rows = &self.rows;
-        let items_until = |row: usize| if row == 0 { 0 } else { rows.ends[row - 1] as usize };
-        let weights: Vec<i64> = rows.weights.iter().map(|&weight| weight as i64).collect();
-        let of_rows = |values: ArrayRef, end: &dyn Fn(usize) -> usize| {
-            list(values, std::iter::once(0).chain(cuts.iter().map(|&row| end(row))).collect(), |part| part > 0)
+        let TransactionBuf { items: ranks, ends, weights, .. } = self.rows;
+        let rank_cuts: Vec<usize> = cuts.iter().map(|&row| ends[row - 1] as usize).collect();
+        let weights = Int64Array::new(ScalarBuffer::from(Buffer::from_vec(weights)), None);
+        let of_rows = |values: ArrayRef, cuts: &[usize]| {
+            list(values, std::iter::once(0).chain(cuts.iter().copied()).collect(), |part| part > 0)
         };
         let first = |values: ArrayRef| {
             let n = values.len();
             list(values, std::iter::repeat_n(n, parts).collect(), |part| part == 0)
         };
-        let n_items = Arc::new(Int64Array::from(self.n_items.clone()));
+        let n_items = Arc::new(Int64Array::from(self.n_items));
         Ok(vec![
             Arc::new(Int64Array::from_iter_values(0..parts as i64)),
             Arc::new(std::iter::once(Some(info)).chain(std::iter::repeat_n(None, parts - 1)).collect::<StringArray>()),
-            first(Arc::clone(&self.items))?,
+            first(self.items)?,
             first(n_items)?,
-            of_rows(Arc::new(UInt32Array::from(rows.items.clone())), &items_until)?,
-            of_rows(Arc::new(UInt32Array::from(rows.ends.clone())), &|row| row)?,
-            of_rows(Arc::new(Int64Array::from(weights)), &|row| row)?,
+            of_rows(Arc::new(UInt32Array::from(ranks)), &rank_cuts)?,
+            of_rows(Arc::new(UInt32Array::from(ends)), &cuts)?,
+            of_rows(Arc::new(weights), &cuts)?,
             first(Arc::new(tasks))?,
             match conflicts {
                 Some(pairs) => first(pairs)?,

@@ -177,20 +177,3 @@ fn lists(values: ArrayRef, lengths: &[usize], there: bool) -> Result<ArrayRef> {
     let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
     Ok(Arc::new(ListArray::try_new(field, offsets, values, nulls)?))
 }
-
-/// Columns of several groups, one after the other; `empty` if there is no group.
-pub(super) fn taken(done: &mut Vec<Vec<ArrayRef>>, fields: &[Field]) -> Result<Vec<ArrayRef>> {
-    let done = std::mem::take(done);
-    match &done[..] {
-        [] => Ok(fields.iter().map(|field| new_empty_array(field.data_type())).collect()),
-        [one] => Ok(one.clone()),
-        all => (0..fields.len())
-            .map(|at| Ok(concat(&all.iter().map(|columns| columns[at].as_ref()).collect::<Vec<_>>())?))
-            .collect(),
-    }
-}
-
-/// Bytes of columns not yet taken.
-pub(super) fn held_bytes(done: &[Vec<ArrayRef>]) -> usize {
-    done.iter().flatten().map(|array| array.get_array_memory_size()).sum()
-}

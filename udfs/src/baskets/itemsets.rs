@@ -1,5 +1,6 @@
 //! Mined itemsets in one flat arena.  In: a path of items, its perfect extensions, a count. Out: list offsets and codes.
 
+use super::mining::Sink;
 use crate::error::{Error, Result};
 use crate::functions::GroupContext;
 
@@ -49,31 +50,9 @@ impl Itemsets {
         self.codes.capacity() * 4 + self.offsets.capacity() * 4 + self.counts.capacity() * 8
     }
 
-    /// Writes `path` joined with every subset of `perfect` (items that all its baskets hold) that keeps to `max_len`.
-    ///
-    /// `held` are the caller's bytes beside this arena, for the reservation.
-    /// Errors: `Limit` before anything is written if there are more itemsets than a shard can hold, and if the memory
-    /// pool is exhausted.
-    pub fn emit(
-        &mut self,
-        path: &[u32],
-        perfect: &[u32],
-        count: u64,
-        held: usize,
-        context: &dyn GroupContext,
-    ) -> Result<()> {
-        let length = path.len() + perfect.len();
-        if length > 24 && implied(length, self.max_len) > CAPACITY as u128 {
-            return Err(too_many(&format!("one of them has {length} items, and all its subsets are frequent too")));
-        }
-        let (subsets, codes) = subsets(perfect.len(), path.len(), self.max_len);
-        let (subsets, codes) = (saturating(subsets), saturating(codes));
-        self.room(codes, subsets, held, context)?;
-        let first = self.counts.len();
-        self.codes.extend_from_slice(path);
-        let start = self.codes.len() - path.len();
-        self.codes[start..].sort_unstable();
-        self.close(count)?;
+    /// Writes the last itemset with every non-empty subset of `perfect` that keeps to `max_len`.
+    fn extend(&mut self, perfect: &[u32], count: u64) -> Result<()> {
+        let first = self.counts.len() - 1;
         for &item in perfect {
             for i in first..self.counts.len() {
                 let (from, to) = (self.offsets[i] as usize, self.offsets[i + 1] as usize);
@@ -118,7 +97,10 @@ impl Itemsets {
     }
 }
 
-impl super::mining::Sink for Itemsets {
+impl Sink for Itemsets {
+    /// Errors: `Limit` before anything is written if there are more itemsets than a shard can hold, and if the memory pool
+    /// is exhausted.
+    #[inline]
     fn emit(
         &mut self,
         path: &[u32],
@@ -127,11 +109,30 @@ impl super::mining::Sink for Itemsets {
         held: usize,
         context: &dyn GroupContext,
     ) -> Result<()> {
-        Self::emit(self, path, perfect, count, held, context)
+        let (codes, itemsets) = if perfect.is_empty() {
+            (path.len(), 1)
+        } else {
+            let length = path.len() + perfect.len();
+            if length > 24 && implied(length, self.max_len) > CAPACITY as u128 {
+                return Err(too_many(&format!("one of them has {length} items, and all its subsets are frequent too")));
+            }
+            let (subsets, codes) = subsets(perfect.len(), path.len(), self.max_len);
+            (saturating(codes), saturating(subsets))
+        };
+        if codes > self.codes.capacity() - self.codes.len() || itemsets > self.counts.capacity() - self.counts.len() {
+            self.room(codes, itemsets, held, context)?;
+        }
+        let start = self.codes.len();
+        self.codes.extend_from_slice(path);
+        if !path.is_sorted() {
+            self.codes[start..].sort_unstable();
+        }
+        self.close(count)?;
+        if perfect.is_empty() { Ok(()) } else { self.extend(perfect, count) }
     }
 
     fn memory_bytes(&self) -> usize {
-        Self::memory_bytes(self)
+        Itemsets::memory_bytes(self)
     }
 }
 
@@ -169,6 +170,7 @@ fn saturating(n: u128) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baskets::mining::Sink;
     use crate::functions::Unlimited;
 
     fn listing(sets: &Itemsets) -> Vec<Vec<u32>> {

@@ -2,8 +2,9 @@
 
 use super::columns::list_of;
 use super::encoded::Encoded;
+use super::finished::Finished;
 use super::guard::{self, Estimate};
-use super::itemset_rows::{held_bytes, itemset_columns, itemset_fields, taken};
+use super::itemset_rows::{itemset_columns, itemset_fields};
 use super::itemsets::Itemsets;
 use super::mining::{Task, mine};
 use super::problem::{Plan, Rows, check_found, checked};
@@ -13,7 +14,8 @@ use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use crate::signature::Signature;
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 
@@ -107,6 +109,11 @@ fn estimate_fields(item: &DataType) -> Vec<Field> {
         Field::new("fits_min_count", DataType::Int64, true),
         Field::new("fits_itemsets", DataType::Int64, true),
         Field::new("heaviest_items", list_of(item.clone()), false),
+        Field::new("duplicate_rows", DataType::Int64, false),
+        Field::new("truncated_baskets", DataType::Int64, false),
+        Field::new("truncated_items", DataType::Int64, false),
+        Field::new("ubiquitous_items", list_of(DataType::Utf8), false),
+        Field::new("exclude_unknown", list_of(DataType::Utf8), false),
     ]
 }
 
@@ -115,6 +122,8 @@ fn estimate_columns(encoded: &Encoded, estimate: &Estimate) -> Result<Vec<ArrayR
     let number = |n: u128| i64::try_from(n).unwrap_or(i64::MAX);
     let heaviest: Vec<u32> = estimate.by_item.iter().take(HEAVIEST).map(|(rank, _)| *rank).collect();
     let ends = vec![0, heaviest.len() as i32];
+    let report = &encoded.report;
+    let count = |n: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![n as i64])) };
     Ok(vec![
         Arc::new(Int64Array::from(vec![number(estimate.itemsets)])),
         Arc::new(BooleanArray::from(vec![estimate.exact])),
@@ -124,7 +133,19 @@ fn estimate_columns(encoded: &Encoded, estimate: &Estimate) -> Result<Vec<ArrayR
         Arc::new(Int64Array::from(vec![estimate.fits.as_ref().map(|fits| number(fits.count.into()))])),
         Arc::new(Int64Array::from(vec![estimate.fits.as_ref().map(|fits| number(fits.itemsets))])),
         Arc::new(decode(MINE_SEGMENT.name, &encoded.items, heaviest, ends)?),
+        count(report.duplicate_rows),
+        count(report.truncated_baskets),
+        count(report.truncated_items),
+        names(&report.ubiquitous)?,
+        names(&report.exclude_unknown)?,
     ])
+}
+
+/// One list of names.
+fn names(names: &[String]) -> Result<ArrayRef> {
+    let values = Arc::new(StringArray::from_iter_values(names));
+    let field = Arc::new(Field::new_list_field(DataType::Utf8, true));
+    Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths([names.len()]), values, None)?))
 }
 
 struct Bound(Arc<Segment>);
@@ -135,14 +156,14 @@ impl BoundFunction for Bound {
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
-        Box::new(Worker { segment: Arc::clone(&self.0), rows: Rows::new(), done: Vec::new() })
+        Box::new(Worker { segment: Arc::clone(&self.0), rows: Rows::new(), done: Finished::default() })
     }
 }
 
 struct Worker {
     segment: Arc<Segment>,
     rows: Rows,
-    done: Vec<Vec<ArrayRef>>,
+    done: Finished,
 }
 
 impl GroupWorker for Worker {
@@ -155,19 +176,17 @@ impl GroupWorker for Worker {
     }
 
     fn finish(&mut self, context: &dyn GroupContext) -> Result<Outcome> {
-        let encoded = self.rows.encode(&self.segment.plan, held_bytes(&self.done), context)?;
+        let encoded = self.rows.encode(&self.segment.plan, self.done.memory_bytes(), context)?;
         let held = self.memory_bytes() + encoded.memory_bytes();
         let columns = self.segment.columns(&encoded, held, context)?;
-        let rows = columns.first().map(|column| column.len()).ok_or_else(|| Error::Bug("no columns".into()))?;
-        self.done.push(columns);
-        Ok(Outcome { rows, refused: false })
+        Ok(Outcome { rows: self.done.push(columns), refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        taken(&mut self.done, &self.segment.fields())
+        self.done.take(&self.segment.fields())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes() + held_bytes(&self.done)
+        self.rows.memory_bytes() + self.done.memory_bytes()
     }
 }

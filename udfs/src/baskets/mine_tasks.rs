@@ -2,8 +2,9 @@
 
 use super::columns::integers;
 use super::encoded::Packed;
+use super::finished::Finished;
 use super::itemset_rows::{
-    DictionaryInfo, dictionary_rows, held_bytes, itemset_columns, itemset_fields, packed_fields, packed_rows, taken,
+    DictionaryInfo, dictionary_rows, itemset_columns, itemset_fields, packed_fields, packed_rows,
 };
 use super::itemsets::Itemsets;
 use super::mining::{Method, Search, mine};
@@ -76,7 +77,7 @@ impl BoundFunction for Bound {
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
-        Box::new(Worker { plan: Arc::clone(&self.0), problem: None, task: None, done: Vec::new() })
+        Box::new(Worker { plan: Arc::clone(&self.0), problem: None, task: None, done: Finished::default() })
     }
 }
 
@@ -84,7 +85,7 @@ struct Worker {
     plan: Arc<Plan>,
     problem: Option<Packed>,
     task: Option<i64>,
-    done: Vec<Vec<ArrayRef>>,
+    done: Finished,
 }
 
 impl GroupWorker for Worker {
@@ -132,26 +133,27 @@ impl GroupWorker for Worker {
         mine(problem.rows(), &problem.tasks(bin), &search, &mut found, context)?;
         check_found(found.len(), self.plan.max_itemsets)?;
         let width = problem.items.get_array_memory_size() / problem.items.len().max(1) + 4;
-        context.reserve(self.memory_bytes() + found.memory_bytes() + found.codes.len() * width)?;
-        let first = self.done.len();
+        // Packed, each itemset is written twice, and again where rows are put together.
+        let out = if self.plan.packed { 4 * found.memory_bytes() } else { found.codes.len() * width };
+        context.reserve(self.memory_bytes() + found.memory_bytes() + out)?;
+        let mut rows = 0;
         if self.plan.packed {
             if bin == 0 {
                 let info = DictionaryInfo { n_baskets: problem.info.n_baskets, min_count: problem.info.min_count };
-                self.done.push(dictionary_rows(&problem.items, &problem.n_items, info, self.plan.shards)?);
+                rows += self.done.push(dictionary_rows(&problem.items, &problem.n_items, info, self.plan.shards)?);
             }
-            self.done.push(packed_rows(&found, self.plan.shards, &self.plan.item)?);
+            rows += self.done.push(packed_rows(&found, self.plan.shards, &self.plan.item)?);
         } else {
-            self.done.push(itemset_columns(MINE_TASKS.name, &problem.items, found, problem.info.n_baskets)?);
+            rows += self.done.push(itemset_columns(MINE_TASKS.name, &problem.items, found, problem.info.n_baskets)?);
         }
-        let rows = self.done[first..].iter().filter_map(|columns| columns.first()).map(|column| column.len()).sum();
         Ok(Outcome { rows, refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        taken(&mut self.done, &self.plan.fields())
+        self.done.take(&self.plan.fields())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.problem.as_ref().map_or(0, Packed::memory_bytes) + held_bytes(&self.done)
+        self.problem.as_ref().map_or(0, Packed::memory_bytes) + self.done.memory_bytes()
     }
 }

@@ -6,7 +6,6 @@
 //! basket -> basket_prefixes -> one prefix per shard -> mine_shard -> itemsets -> derive_rules -> rules
 //! ```
 
-mod bit_rows;
 mod categories;
 mod collect;
 mod columns;
@@ -15,6 +14,7 @@ mod dictionary;
 mod encode;
 mod encode_baskets;
 pub mod encoded;
+mod finished;
 pub mod guard;
 mod itemset_index;
 mod itemset_rows;
@@ -26,7 +26,6 @@ mod mine_segment;
 mod mine_tasks;
 pub mod mining;
 pub mod options;
-pub mod pattern_growth;
 mod prefixes;
 mod problem;
 mod recommend;
@@ -43,6 +42,8 @@ pub mod transactions;
 mod brute_force_tests;
 #[cfg(test)]
 mod encode_tests;
+#[cfg(test)]
+mod one_problem_tests;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `mine_shard`: one independent mining task.  In: the frequent items and a shard's prefixes. Out: its itemsets.
 
 use super::columns::{check_type, element_type, integers, lists, no_nulls};
+use super::finished::Finished;
 use super::itemset_rows::{
-    DictionaryInfo, dictionary_rows, held_bytes, itemset_columns, itemset_fields, packed_fields, packed_rows, taken,
+    DictionaryInfo, dictionary_rows, itemset_columns, itemset_fields, packed_fields, packed_rows,
 };
 use super::itemsets::Itemsets;
 use super::mining::{Method, Part, Search, Task, mine};
@@ -105,15 +106,14 @@ impl BoundFunction for Bound {
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
-        Box::new(Worker { plan: Arc::clone(&self.0), group: Group::default(), done: Vec::new() })
+        Box::new(Worker { plan: Arc::clone(&self.0), group: Group::default(), done: Finished::default() })
     }
 }
 
 struct Worker {
     plan: Arc<Plan>,
     group: Group,
-    /// Output of the groups since the last `take`.
-    done: Vec<Vec<ArrayRef>>,
+    done: Finished,
 }
 
 /// The rows of one shard.
@@ -151,30 +151,31 @@ impl GroupWorker for Worker {
         let dictionary = group.dictionary()?;
         let shard = group.shard(&plan)?;
         let (min_count, n_baskets) = group.totals()?;
-        let found = group.mine(shard, min_count, &dictionary, &plan, held_bytes(&self.done), context)?;
+        let found = group.mine(shard, min_count, &dictionary, &plan, self.done.memory_bytes(), context)?;
         check_found(found.len(), plan.max_itemsets)?;
         let width = dictionary.items.get_array_memory_size() / dictionary.items.len().max(1) + 4;
-        context.reserve(self.memory_bytes() + found.memory_bytes() + found.codes.len() * width)?;
-        let first = self.done.len();
+        // Packed, each itemset is written twice, and again where rows are put together.
+        let out = if plan.packed { 4 * found.memory_bytes() } else { found.codes.len() * width };
+        context.reserve(self.memory_bytes() + found.memory_bytes() + out)?;
+        let mut rows = 0;
         if plan.packed {
             if shard == 0 {
                 let info = DictionaryInfo { n_baskets, min_count };
-                self.done.push(dictionary_rows(&dictionary.items, &dictionary.n_items, info, plan.shards)?);
+                rows += self.done.push(dictionary_rows(&dictionary.items, &dictionary.n_items, info, plan.shards)?);
             }
-            self.done.push(packed_rows(&found, plan.shards, &plan.item)?);
+            rows += self.done.push(packed_rows(&found, plan.shards, &plan.item)?);
         } else {
-            self.done.push(itemset_columns(SIGNATURE.name, &dictionary.items, found, n_baskets)?);
+            rows += self.done.push(itemset_columns(SIGNATURE.name, &dictionary.items, found, n_baskets)?);
         }
-        let rows = self.done[first..].iter().filter_map(|columns| columns.first()).map(|column| column.len()).sum();
         Ok(Outcome { rows, refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        taken(&mut self.done, &self.plan.fields())
+        self.done.take(&self.plan.fields())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.group.memory_bytes() + held_bytes(&self.done)
+        self.group.memory_bytes() + self.done.memory_bytes()
     }
 }
 

@@ -255,6 +255,19 @@ pub static ESTIMATE_ITEMSETS: Signature = Signature {
             kind: "list of the item's type",
             meaning: "items that are the rarest of the most itemsets, those of the most first",
         },
+        Output {
+            name: "duplicate_rows",
+            kind: "BIGINT",
+            meaning: "rows that repeat an item of their basket; they count once",
+        },
+        Output { name: "truncated_baskets", kind: "BIGINT", meaning: "baskets that were cut to max_basket_items" },
+        Output { name: "truncated_items", kind: "BIGINT", meaning: "items that they lost in all" },
+        Output {
+            name: "ubiquitous_items",
+            kind: "VARCHAR[]",
+            meaning: "the first 20 items left out by ubiquitous, by name",
+        },
+        Output { name: "exclude_unknown", kind: "VARCHAR[]", meaning: "names in exclude that no item has" },
     ],
 };
 

@@ -137,16 +137,24 @@ fn encoded(call: &Call, scope: &Scope) -> Result<String> {
     ))
 }
 
-/// The tasks over `lc_encoded`. The branch without rows gives the column its type.
+/// The tasks over `lc_encoded`. The branch without rows gives the column its type. The numbers come from two tables, because
+/// the rows of one would stay in one partition, and all tasks with them.
 fn tasks(call: &Call, scope: &Scope, result: &str) -> Result<String> {
     let shards = call.args.integer("shards").map_err(to_datafusion)?;
     Ok(format!(
         "mine_tasks(
            (SELECT CAST(0 AS BIGINT) AS lc_task, lc_item FROM lc_lines WHERE false
-            UNION ALL
-            SELECT CAST(t.task AS BIGINT), NULL FROM (VALUES {}) AS t(task)),
+            {}),
            task => lc_task, item => lc_item, encoded => lc_encoded, result => '{result}'{})",
-        numbered_rows(shards),
+        [(0, shards / 2), (shards / 2, shards)]
+            .into_iter()
+            .filter(|(first, end)| first < end)
+            .map(|(first, end)| {
+                let rows = numbered_rows(first, end);
+                format!("UNION ALL SELECT CAST(t.task AS BIGINT), NULL FROM (VALUES {rows}) AS t(task)")
+            })
+            .collect::<Vec<_>>()
+            .join(" "),
         forwarded(call, scope.functions, "mine_tasks")?,
     ))
 }

@@ -61,7 +61,7 @@ pub(super) fn passes(call: &Call) -> Result<String> {
             format!(" AND c.n_item * {whole} <= t.n_baskets * {part}")
         }).unwrap_or_default(),
         pieces = PIECES_A_SHARD * shards,
-        shard_rows = numbered_rows(shards),
+        shard_rows = numbered_rows(0, shards),
     ))
 }
 

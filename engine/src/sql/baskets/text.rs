@@ -57,11 +57,11 @@ fn json(value: &Value) -> String {
     }
 }
 
-/// `(0), (1), ..` up to `n` rows.
-pub(super) fn numbered_rows(n: i64) -> String {
+/// `(first), .., (end - 1)`.
+pub(super) fn numbered_rows(first: i64, end: i64) -> String {
     let mut out = String::new();
-    for row in 0..n {
-        let _ = write!(out, "{}({row})", if row == 0 { "" } else { ", " });
+    for row in first..end {
+        let _ = write!(out, "{}({row})", if row == first { "" } else { ", " });
     }
     out
 }

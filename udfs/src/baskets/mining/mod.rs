@@ -1,5 +1,7 @@
 //! Frequent itemset mining on rank-coded baskets.  In: [`Transactions`], tasks, thresholds. Out: itemsets, into a [`Sink`].
 
+mod bit_machine;
+mod lcm;
 mod sink;
 
 pub use sink::Sink;
@@ -82,56 +84,79 @@ pub fn mine<S: Sink>(
     sink: &mut S,
     context: &dyn GroupContext,
 ) -> Result<()> {
-    // Stand-in until the real one is merged: plain growth over projected rows.
-    for task in tasks {
-        let all: Vec<(Vec<u32>, u64)> = (0..rows.len())
-            .filter_map(|i| {
-                let at = rows.row(i).binary_search(&task.item).ok()?;
-                Some((rows.row(i)[..at].to_vec(), rows.weights[i]))
-            })
-            .collect();
-        let of = |s: u32| task.second.is_none_or(|part| s % part.of == part.nth);
-        grow(&all, &mut vec![task.item], &of, task.second.is_none_or(|p| p.nth == 0), search, sink, context)?;
+    match search.method {
+        Method::Auto | Method::Lcm | Method::FpGrowth | Method::Apriori => {
+            lcm::mine_lcm(rows, tasks, search, sink, context)
+        }
     }
-    Ok(())
 }
 
-fn grow<S: Sink>(
-    rows: &[(Vec<u32>, u64)],
-    path: &mut Vec<u32>,
-    of: &dyn Fn(u32) -> bool,
-    emit: bool,
-    search: &Search<'_>,
-    sink: &mut S,
-    context: &dyn GroupContext,
-) -> Result<()> {
-    let count: u64 = rows.iter().map(|r| r.1).sum();
-    if count < search.min_count {
-        return Ok(());
-    }
-    if emit {
-        sink.emit(path, &[], count, 0, context)?;
-    }
-    if path.len() >= search.max_len {
-        return Ok(());
-    }
-    let mut items = std::collections::BTreeMap::<u32, u64>::new();
-    for (row, weight) in rows {
-        row.iter().for_each(|&i| *items.entry(i).or_default() += weight);
-    }
-    for (&item, &n) in items.iter().filter(|(i, _)| of(**i)) {
-        let clash = search.conflicts.is_some_and(|c| {
-            let start = if item == 0 { 0 } else { c.ends[item as usize - 1] as usize };
-            path.iter().any(|p| c.with[start..c.ends[item as usize] as usize].contains(p))
-        });
-        if n < search.min_count || clash {
-            continue;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baskets::brute_force_tests::{frequent, weighted_baskets};
+    use crate::baskets::itemsets::Itemsets;
+    use crate::baskets::transactions::TransactionBuf;
+    use crate::functions::Unlimited;
+    use proptest::prelude::*;
+
+    fn rows(baskets: &[(u32, u64)]) -> TransactionBuf {
+        let items = |b: u32| (0..32).filter(|i| b >> i & 1 == 1).collect::<Vec<u32>>();
+        let mut all: Vec<_> = baskets.iter().map(|&(b, w)| (items(b), w)).collect();
+        all.sort();
+        let mut rows = TransactionBuf { n_items: 32, ..TransactionBuf::default() };
+        for equal in all.chunk_by(|a, b| a.0 == b.0) {
+            rows.push(&equal[0].0, equal.iter().map(|(_, weight)| weight).sum());
         }
-        let below: Vec<(Vec<u32>, u64)> =
-            rows.iter().filter_map(|(r, w)| r.binary_search(&item).ok().map(|at| (r[..at].to_vec(), *w))).collect();
-        path.push(item);
-        grow(&below, path, &|_| true, true, search, sink, context)?;
-        path.pop();
+        rows
     }
-    Ok(())
+
+    fn mined(rows: &TransactionBuf, tasks: &[Vec<Task>], min_count: u64, max_len: usize) -> Vec<(Vec<u32>, i64)> {
+        let search = Search { min_count, max_len, method: Method::Lcm, conflicts: None };
+        let mut all = Vec::new();
+        for tasks in tasks {
+            let mut found = Itemsets::new(max_len);
+            mine(rows.view(), tasks, &search, &mut found, &Unlimited).unwrap();
+            all.extend((0..found.len()).map(|i| (found.items(i).to_vec(), found.counts[i])));
+        }
+        all.sort();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn every_cut_finds_what_counting_every_subset_finds(
+            baskets in weighted_baskets(),
+            bins in prop::sample::select(vec![1usize, 2, 7]),
+            of in prop::sample::select(vec![1u32, 2, 3]),
+            min_count in 1u64..6,
+            max_len in prop::sample::select(vec![1usize, 2, 3, usize::MAX]),
+        ) {
+            let mut tasks = vec![Vec::new(); bins];
+            for task in Task::all(32) {
+                for nth in 0..of {
+                    let second = (of > 1).then_some(Part { nth, of });
+                    tasks[(task.item + nth) as usize % bins].push(Task { second, ..task });
+                }
+            }
+            prop_assert_eq!(mined(&rows(&baskets), &tasks, min_count, max_len), frequent(&baskets, min_count, max_len));
+        }
+    }
+
+    #[test]
+    fn a_long_staircase_of_baskets_ends_with_a_limit_and_not_with_an_overflow() {
+        let n = 400u32;
+        let mut rows = TransactionBuf { n_items: n as usize, ..TransactionBuf::default() };
+        for left_out in (0..n).rev() {
+            rows.push(&(0..n).filter(|&i| i != left_out).collect::<Vec<_>>(), 1);
+        }
+        let search = |max_len| Search { min_count: 1, max_len, method: Method::Lcm, conflicts: None };
+        let all = Task::all(n as usize);
+        let mut found = Itemsets::new(usize::MAX);
+        let refused = mine(rows.view(), &all, &search(usize::MAX), &mut found, &Unlimited).unwrap_err();
+        assert!(matches!(refused, crate::Error::Limit(_)), "{refused}");
+        let mut single = Itemsets::new(1);
+        mine(rows.view(), &all, &search(1), &mut single, &Unlimited).unwrap();
+        assert_eq!(single.len(), 400);
+    }
 }
