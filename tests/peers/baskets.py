@@ -291,7 +291,7 @@ def speed_row(runs, row):
 
 
 def speed(runs):
-    rows = [speed_row(runs, row) for row in SPEED if row.set not in SIZES or runs.args.million]
+    rows = [speed_row(runs, row) for row in SPEED]
     runs.show("speed", "CPU seconds of one core, baskets in memory to itemsets (Borgelt: text in a file; lakecast: Arrow arrays):",
               ["set", "min count", "itemsets", "Borgelt", "itemsets, lakecast", "lakecast", "ratio", "must", "goal", "",
                "peak MiB, theirs / ours", "two threads over one"], rows)
@@ -385,7 +385,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="speed,spark,memory,guards", help="tables to print")
     parser.add_argument("--sets", help="only these sets of speed and spark, as a,b")
-    parser.add_argument("--million", action="store_true", help="the million baskets in speed and spark too")
+    parser.add_argument("--million", action="store_true", help="the million baskets in spark too")
     parser.add_argument("--ten-million", action="store_true", help="ten million baskets in memory too")
     parser.add_argument("--lakecast", type=Path, default=TARGET / "release/lakecast", help="binary; default: the release build")
     parser.add_argument("--shared", default=os.environ.get("LAKECAST_SHARED", ROOT.parent / "shared"), help="folder with data/ and bench/")
