@@ -1,6 +1,6 @@
 """Borgelt's fpgrowth, Spark MLlib and lakecast on the same baskets in one run: the tables that README shows.
 
-  python3 tests/peers/baskets.py [--rows speed,spark,memory,guards] [--million] [--ten-million] [--lakecast PATH] [--json PATH]
+  python3 tests/peers/baskets.py [--rows speed,rules,spark,memory,guards] [--million] [--ten-million] [--lakecast PATH] [--json PATH]
 
 The peers come from PyPI into a virtual environment below the target folder: pyspark (it needs Java 17) and the C sources of
 pyfim, which `baskets/fpgrowth.c` runs as Borgelt's own program does. Generated sets are kept beside them. Itemsets and rules are
@@ -9,6 +9,8 @@ compared with reference.json of each shared set.
 speed     CPU seconds on one core from baskets in memory to itemsets: of Borgelt to a text file, of lakecast's `mining_peer` bench
           to Arrow arrays. Of each the best of `--rounds`; wall time of two threads over one where one takes half a second.
           Borgelt's code leaves out itemsets made only of items that every basket holds (15 of connect10k, 1 of mushroom).
+rules     rules with one item on the right at confidence 0.3 a CPU second, from itemsets in memory: of Borgelt what his run with
+          rules takes longer than that with itemsets, text in a file; of lakecast with every measure, in Arrow arrays.
 spark     `lakecast run` of a job that reads Parquet and publishes itemsets and rules (confidence 0.3), the whole process, against
           MLlib in local[2] with two partitions, its baskets in memory: JVM start, load and warm-up are not counted, nor is
           anything written. `--million` adds the million baskets, on which Spark takes minutes and 13 GB.
@@ -40,6 +42,9 @@ SPEED = [
     Speed("quest1m", 200, 0.8, 0.6),
 ]
 THREADS_MUST, THREADS_GOAL, THREADS_FROM = 0.6, 0.52, 0.5  # wall of two threads over one, if one takes so many seconds
+
+RULES = [("retail", 9), ("t10i4d100k", 10), ("chess", 1918), ("bms1", 36)]
+RULES_MUST, RULES_GOAL = 3, 10  # million a second of one core
 
 # must: times the CPU seconds that Spark may take; None: it is enough to finish
 Spark = namedtuple("Spark", "set min_count must")
@@ -192,22 +197,24 @@ class Runs:
         rules = next((r for r in level.get("rules", []) if float(r["min_confidence"]) == CONFIDENCE), {})
         return level.get("itemsets"), rules.get("single_consequent", {}).get("rules")
 
-    def run_borgelt(self, set, min_count):
-        say("Borgelt", set, min_count)
-        ran = measured([fpgrowth(), self.baskets(set), min_count, self.folder / "itemsets.txt", self.args.rounds])
+    def run_borgelt(self, set, min_count, rules=False):
+        say("Borgelt", set, min_count, "rules" if rules else "")
+        asked = [100 * CONFIDENCE] if rules else []
+        ran = measured([fpgrowth(), self.baskets(set), min_count, self.folder / "itemsets.txt", self.args.rounds, *asked])
         (self.folder / "itemsets.txt").unlink(missing_ok=True)
         if ran["status"]:
             sys.exit(f"failed: fpgrowth, set={set}, {ran['errors']}")
         return json.loads(ran["said"]) | {"peak_mib": ran["peak_mib"]}
 
-    def run_ours(self, set, min_count, threads):
-        """`mining_peer` on the same file of baskets: {"itemsets", "cpu", "wall"}."""
+    def run_ours(self, set, min_count, threads, rules=False):
+        """`mining_peer` on the same file of baskets: {"itemsets", "cpu", "wall"}, and for rules {"rules", "rules_cpu"}."""
         binary = bench("mining_peer", self.args.profile)
         if not binary:
             return None
-        say("lakecast", set, min_count, "threads", threads)
+        say("lakecast", set, min_count, "threads", threads, "rules" if rules else "")
+        asked = ["--confidence", CONFIDENCE] if rules else []
         ran = measured([binary, "--baskets", self.baskets(set), "--min-count", min_count, "--threads", threads,
-                        "--rounds", self.args.rounds])
+                        "--rounds", self.args.rounds, *asked])
         if ran["status"]:
             sys.exit(f"failed: mining_peer, set={set}, {ran['errors']}")
         lines = [line for line in ran["said"].splitlines() if line.startswith("{")]
@@ -304,6 +311,24 @@ def speed(runs):
                f"two threads over one (must {THREADS_MUST}, goal {THREADS_GOAL})", "ratio", "must", "goal", ""], rows)
 
 
+def rules_row(runs, set, min_count):
+    _, known = runs.expected(set, min_count)
+    theirs = runs.borgelt(set, min_count, True)
+    longer = theirs["cpu"] - runs.borgelt(set, min_count)["cpu"]
+    cells = [set, f"{min_count:,}", checked(theirs["rules"], known), f"{theirs['rules'] / longer / 1e6:.1f}" if longer > 0 else "-"]
+    ours = runs.ours(set, min_count, 1, True)
+    if not ours or "rules" not in ours:
+        return cells + ["-", "-", "missed"]
+    millions = ours["rules"] / ours["rules_cpu"] / 1e6
+    return judged(cells + [checked(ours["rules"], known), f"{millions:.1f}", verdict(millions >= RULES_MUST, millions >= RULES_GOAL)])
+
+
+def rules(runs):
+    runs.show("rules", f"Million rules a CPU second, one item on the right, confidence {CONFIDENCE}, without mining:",
+              ["set", "min count", "rules, Borgelt", "Borgelt", "rules, lakecast", f"lakecast (must {RULES_MUST}, goal {RULES_GOAL})", ""],
+              [rules_row(runs, *row) for row in RULES])
+
+
 def spark_row(runs, row):
     theirs, ours = runs.spark(row.set, row.min_count), runs.lakecast(row.set, row.min_count)
     note = ""
@@ -390,7 +415,7 @@ def machine(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="speed,spark,memory,guards", help="tables to print")
+    parser.add_argument("--rows", default="speed,rules,spark,memory,guards", help="tables to print")
     parser.add_argument("--sets", help="only these sets of speed and spark, as a,b")
     parser.add_argument("--million", action="store_true", help="the million baskets in spark too")
     parser.add_argument("--ten-million", action="store_true", help="ten million baskets in memory too")
@@ -402,11 +427,11 @@ def main():
     parser.add_argument("--spark-memory", default="12g", help="heap of Spark")
     parser.add_argument("--json", type=Path, help="file for the tables as JSON")
     args = parser.parse_args()
-    tables = {"speed": speed, "spark": spark, "memory": memory, "guards": guards}
+    tables = {"speed": speed, "rules": rules, "spark": spark, "memory": memory, "guards": guards}
     chosen = args.rows.split(",")
     if unknown := set(chosen) - set(tables):
         parser.error(f"unknown rows: {sorted(unknown)}, known: {list(tables)}")
-    if chosen != ["speed"] and not args.lakecast.exists():
+    if set(chosen) - {"speed", "rules"} and not args.lakecast.exists():
         parser.error(f"no such binary: {args.lakecast}; cargo build --release --bin lakecast, or --lakecast PATH")
     if args.sets:
         wanted = set(args.sets.split(","))
