@@ -1,20 +1,23 @@
 """Borgelt's fpgrowth, Spark MLlib and lakecast on the same baskets in one run: the tables that README shows.
 
-  python3 tests/peers/baskets.py [--rows speed,spark,memory,guards] [--million] [--ten-million] [--lakecast PATH] [--json PATH]
+  python3 tests/peers/baskets.py [--rows speed,rules,spark,memory,guards] [--million] [--ten-million] [--lakecast PATH] [--json PATH]
 
 The peers come from PyPI into a virtual environment below the target folder: pyspark (it needs Java 17) and the C sources of
 pyfim, which `baskets/fpgrowth.c` runs as Borgelt's own program does. Generated sets are kept beside them. Itemsets and rules are
 compared with reference.json of each shared set.
 
 speed     CPU seconds on one core from baskets in memory to itemsets: of Borgelt to a text file, of lakecast's `mining_peer` bench
-          to Arrow arrays. Of each the best of `--rounds`. The last column compares the wall time of two threads with one.
+          to Arrow arrays. Of each the best of `--rounds`; wall time of two threads over one where one takes half a second.
+          Borgelt's code leaves out itemsets made only of items that every basket holds (15 of connect10k, 1 of mushroom).
+rules     rules with one item on the right at confidence 0.3 a CPU second, from itemsets in memory: of Borgelt what his run with
+          rules takes longer than that with itemsets, text in a file; of lakecast with every measure, in Arrow arrays.
 spark     `lakecast run` of a job that reads Parquet and publishes itemsets and rules (confidence 0.3), the whole process, against
           MLlib in local[2] with two partitions, its baskets in memory: JVM start, load and warm-up are not counted, nor is
           anything written. `--million` adds the million baskets, on which Spark takes minutes and 13 GB.
 memory    the same command with less memory, on ten million baskets (`--ten-million`), and with one very long basket.
 guards    runs that must be refused, or end well, within limits of time and memory.
 """
-import argparse, functools, json, os, platform, subprocess, sys, tempfile, time
+import argparse, functools, json, os, platform, re, subprocess, sys, tempfile, time
 from collections import namedtuple
 from pathlib import Path
 
@@ -40,6 +43,9 @@ SPEED = [
 ]
 THREADS_MUST, THREADS_GOAL, THREADS_FROM = 0.6, 0.52, 0.5  # wall of two threads over one, if one takes so many seconds
 
+RULES = [("retail", 9), ("t10i4d100k", 10), ("chess", 1918), ("bms1", 36)]
+RULES_MUST, RULES_GOAL = 3, 10  # million a second of one core
+
 # must: times the CPU seconds that Spark may take; None: it is enough to finish
 Spark = namedtuple("Spark", "set min_count must")
 SPARK = [
@@ -47,19 +53,21 @@ SPARK = [
     Spark("onlineretail", 100, None), Spark("bms1", 42, None),
 ]
 SPARK_GOAL, SPARK_MEMORY = 150, 20  # times the CPU seconds, times the memory
+WRONG = "WRONG, not"
 SPARK_STACK = "256m"  # what Spark needs where its default overflows
 
 QUEST = ["--t", 10, "--i", 4, "--n", 20000, "--l", 20000, "--zipf", 0.8, "--noise", 0.3, "--seed", 7]
 SIZES = {"quest1m": 1_000_000, "quest10m": 10_000_000}
 
-# most: limits of seconds and of MiB; refused: what the message must hold, None if the run must succeed
+# seconds, mib: limits; refused: the number that the message must state, OVER for any above max_itemsets, None if the run must end
 Guard = namedtuple("Guard", "set min_count max_itemsets seconds mib refused")
+OVER = "over"
 GUARDS = [
-    Guard("onlineretail", 40, 1_000_000, 5, 300, "12198487"),
-    Guard("onlineretail", 20, 5_000_000, 60, 300, "itemsets"),
-    Guard("connect10k", 5000, 5_000_000, 60, 300, "itemsets"),
-    Guard("long_basket", 1, 5_000_000, 60, 300, "itemsets"),
-    Guard("all_equal", 5000, 5_000_000, 60, 300, "itemsets"),
+    Guard("onlineretail", 40, 1_000_000, 5, 300, 12_198_487),
+    Guard("onlineretail", 20, 5_000_000, 60, 300, OVER),
+    Guard("connect10k", 5000, 5_000_000, 60, 300, OVER),
+    Guard("long_basket", 1, 5_000_000, 60, 300, OVER),
+    Guard("all_equal", 5000, 5_000_000, 60, 300, OVER),
     Guard("all_unique", 2, 5_000_000, 60, 300, None),
 ]
 GUARD_MEMORY = "256MiB"
@@ -189,22 +197,24 @@ class Runs:
         rules = next((r for r in level.get("rules", []) if float(r["min_confidence"]) == CONFIDENCE), {})
         return level.get("itemsets"), rules.get("single_consequent", {}).get("rules")
 
-    def run_borgelt(self, set, min_count):
-        say("Borgelt", set, min_count)
-        ran = measured([fpgrowth(), self.baskets(set), min_count, self.folder / "itemsets.txt", self.args.rounds])
+    def run_borgelt(self, set, min_count, rules=False):
+        say("Borgelt", set, min_count, "rules" if rules else "")
+        asked = [100 * CONFIDENCE] if rules else []
+        ran = measured([fpgrowth(), self.baskets(set), min_count, self.folder / "itemsets.txt", self.args.rounds, *asked])
         (self.folder / "itemsets.txt").unlink(missing_ok=True)
         if ran["status"]:
             sys.exit(f"failed: fpgrowth, set={set}, {ran['errors']}")
         return json.loads(ran["said"]) | {"peak_mib": ran["peak_mib"]}
 
-    def run_ours(self, set, min_count, threads):
-        """`mining_peer` on the same file of baskets: {"itemsets", "cpu", "wall"}."""
+    def run_ours(self, set, min_count, threads, rules=False):
+        """`mining_peer` on the same file of baskets: {"itemsets", "cpu", "wall"}, and for rules {"rules", "rules_cpu"}."""
         binary = bench("mining_peer", self.args.profile)
         if not binary:
             return None
-        say("lakecast", set, min_count, "threads", threads)
+        say("lakecast", set, min_count, "threads", threads, "rules" if rules else "")
+        asked = ["--confidence", CONFIDENCE] if rules else []
         ran = measured([binary, "--baskets", self.baskets(set), "--min-count", min_count, "--threads", threads,
-                        "--rounds", self.args.rounds])
+                        "--rounds", self.args.rounds, *asked])
         if ran["status"]:
             sys.exit(f"failed: mining_peer, set={set}, {ran['errors']}")
         lines = [line for line in ran["said"].splitlines() if line.startswith("{")]
@@ -270,9 +280,12 @@ def seconds(value):
 
 def checked(found, expected):
     """A number of rows, marked where it is not the known one."""
-    if found is None:
-        return "-"
-    return f"{found:,}" if expected in (None, found) else f"{found:,} (WRONG, {expected:,})"
+    return f"{found:,}" if expected in (None, found) else f"{found:,} {WRONG} {expected:,}"
+
+
+def judged(cells):
+    """A row of a table; where a number of rows is wrong, nothing is met."""
+    return [*cells[:-1], "wrong"] if any(WRONG in cell for cell in cells) else cells
 
 
 def speed_row(runs, row):
@@ -280,21 +293,40 @@ def speed_row(runs, row):
     theirs, ours = runs.borgelt(row.set, row.min_count), runs.ours(row.set, row.min_count, 1)
     cells = [row.set, f"{row.min_count:,}", f"{theirs['itemsets']:,}", seconds(theirs["cpu"])]
     if not ours:
-        return cells + ["-", "-", "-", f"{row.must}", f"{row.goal}", "missed", f"{theirs['peak_mib']:,.0f} / -", "-"]
+        return cells + ["-", "-", f"{theirs['peak_mib']:,.0f} / -", "-", "-", f"{row.must}", f"{row.goal}", "missed"]
     ratio = ours["cpu"] / theirs["cpu"]
-    cells += [checked(ours["itemsets"], itemsets or theirs["itemsets"]), seconds(ours["cpu"]), f"{ratio:.2f}", f"{row.must}", f"{row.goal}",
-              verdict(ratio <= row.must, ratio <= row.goal), f"{theirs['peak_mib']:,.0f} / {ours['peak_mib']:,.0f}"]
-    if ours["wall"] < THREADS_FROM:
-        return cells + ["-"]
-    both = runs.ours(row.set, row.min_count, 2)["wall"] / ours["wall"]
-    return cells + [f"{both:.2f} {verdict(both <= THREADS_MUST, both <= THREADS_GOAL)}"]
+    both = "-"
+    if ours["wall"] >= THREADS_FROM:
+        part = runs.ours(row.set, row.min_count, 2)["wall"] / ours["wall"]
+        both = f"{part:.2f}, {verdict(part <= THREADS_MUST, part <= THREADS_GOAL)}"
+    cells += [checked(ours["itemsets"], itemsets or theirs["itemsets"]), seconds(ours["cpu"]),
+              f"{theirs['peak_mib']:,.0f} / {ours['peak_mib']:,.0f}", both, f"{ratio:.2f}", f"{row.must}", f"{row.goal}"]
+    return judged(cells + [verdict(ratio <= row.must, ratio <= row.goal)])
 
 
 def speed(runs):
-    rows = [speed_row(runs, row) for row in SPEED if row.set not in SIZES or runs.args.million]
+    rows = [speed_row(runs, row) for row in SPEED]
     runs.show("speed", "CPU seconds of one core, baskets in memory to itemsets (Borgelt: text in a file; lakecast: Arrow arrays):",
-              ["set", "min count", "itemsets", "Borgelt", "itemsets, lakecast", "lakecast", "ratio", "must", "goal", "",
-               "peak MiB, theirs / ours", "two threads over one"], rows)
+              ["set", "min count", "itemsets, Borgelt", "Borgelt s", "itemsets, lakecast", "lakecast s", "peak MiB, theirs / ours",
+               f"two threads over one (must {THREADS_MUST}, goal {THREADS_GOAL})", "ratio", "must", "goal", ""], rows)
+
+
+def rules_row(runs, set, min_count):
+    _, known = runs.expected(set, min_count)
+    theirs = runs.borgelt(set, min_count, True)
+    longer = theirs["cpu"] - runs.borgelt(set, min_count)["cpu"]
+    cells = [set, f"{min_count:,}", checked(theirs["rules"], known), f"{theirs['rules'] / longer / 1e6:.1f}" if longer > 0 else "-"]
+    ours = runs.ours(set, min_count, 1, True)
+    if not ours or "rules" not in ours:
+        return cells + ["-", "-", "missed"]
+    millions = ours["rules"] / ours["rules_cpu"] / 1e6
+    return judged(cells + [checked(ours["rules"], known), f"{millions:.1f}", verdict(millions >= RULES_MUST, millions >= RULES_GOAL)])
+
+
+def rules(runs):
+    runs.show("rules", f"Million rules a CPU second, one item on the right, confidence {CONFIDENCE}, without mining:",
+              ["set", "min count", "rules, Borgelt", "Borgelt", "rules, lakecast", f"lakecast (must {RULES_MUST}, goal {RULES_GOAL})", ""],
+              [rules_row(runs, *row) for row in RULES])
 
 
 def spark_row(runs, row):
@@ -311,14 +343,15 @@ def spark_row(runs, row):
     counts = [checked(ours[name], expected or theirs.get(name)) for name, expected in zip(("itemsets", "rules"), known)]
     if "error" in theirs:
         peer = [theirs["error"], "-", "-"]
-        return cells + counts + peer + [seconds(ours["wall"]), seconds(ours["cpu"]), f"{ours['peak_mib']:,.0f}", "-", "-", "finished"]
+        return judged(cells + counts + peer + [seconds(ours["wall"]), seconds(ours["cpu"]), f"{ours['peak_mib']:,.0f}", "-", "-", "finished"])
     cpu, memory = theirs["cpu"] / ours["cpu"], theirs["peak_mib"] / ours["peak_mib"]
     must = row.must or 0
     enough = cpu >= must and (memory >= SPARK_MEMORY or not must)
     said = verdict(enough, cpu >= SPARK_GOAL and memory >= SPARK_MEMORY) if must else "finished"
-    return cells + counts + [seconds(theirs["wall"]), f"{seconds(theirs['mining_cpu'])} + {seconds(theirs['cpu'] - theirs['mining_cpu'])}",
-                             f"{theirs['peak_mib']:,.0f}", seconds(ours["wall"]), seconds(ours["cpu"]), f"{ours['peak_mib']:,.0f}",
-                             f"{cpu:.0f} ({must or '-'})", f"{memory:.0f} ({SPARK_MEMORY})", said]
+    cells += [*counts, seconds(theirs["wall"]), f"{seconds(theirs['mining_cpu'])} + {seconds(theirs['cpu'] - theirs['mining_cpu'])}",
+              f"{theirs['peak_mib']:,.0f}", seconds(ours["wall"]), seconds(ours["cpu"]), f"{ours['peak_mib']:,.0f}",
+              f"{cpu:.0f} ({must or '-'})", f"{memory:.0f} ({SPARK_MEMORY})"]
+    return judged(cells + [said])
 
 
 def spark(runs):
@@ -328,39 +361,38 @@ def spark(runs):
                "lakecast CPU s", "lakecast peak MiB", f"CPU ratio (must; goal {SPARK_GOAL})", "memory ratio (must)", ""], rows)
 
 
-def memory_row(runs, what, must, ours, base, mib, times):
-    """`ours` against `base`, the run without what makes it hard: at most `times` the CPU time and `mib` of memory."""
+def memory_row(what, must, ours, base=None, mib=None, times=None):
+    """`ours` against `base`, the run without what makes it hard: at most `times` the wall time, and `mib` of memory."""
     if error := next((run["error"] for run in (ours, base) if run and "error" in run), None):
         return [what, error, "-", "-", "-", "-", must, "missed"]
-    ratio = ours["cpu"] / base["cpu"] if base else None
-    met = (mib is None or ours["peak_mib"] <= mib) and (times is None or ratio <= times)
+    wall, cpu = ((ours[kind] / base[kind]) if base else 0 for kind in ("wall", "cpu"))
+    met = (mib is None or ours["peak_mib"] <= mib) and (times is None or wall <= times)
     return [what, f"{ours['itemsets']:,}", f"{ours['rules']:,}", seconds(ours["wall"]), f"{ours['peak_mib']:,.0f}",
-            f"{ratio:.2f}" if base else "-", must, verdict(met)]
+            f"{wall:.2f} / {cpu:.2f}" if base else "-", must, verdict(met) if must != "-" else "-"]
 
 
 def memory(runs):
-    rows = []
-    million = runs.lakecast("quest1m", 200)
-    rows.append(memory_row(runs, "a million baskets, count 200", "-", million, None, None, None))
-    rows.append(memory_row(runs, "the same, `--memory 256MiB`", "256 MiB, 3 times the time", runs.lakecast("quest1m", 200, "256MiB"),
-                           million, 256, 3))
+    million, plain = runs.lakecast("quest1m", 200), runs.lakecast("retail", 89)
+    rows = [memory_row("a million baskets, count 200", "-", million),
+            memory_row("the same, `--memory 256MiB`", "256 MiB, 3 times the time", runs.lakecast("quest1m", 200, "256MiB"), million, 256, 3)]
     if runs.args.ten_million:
-        rows.append(memory_row(runs, "ten million baskets, count 2,000, `--memory 4GiB`", "4 GiB", runs.lakecast("quest10m", 2000, "4GiB"),
-                               None, 4096, None))
+        ten = runs.lakecast("quest10m", 2000, "4GiB")
+        rows.append(memory_row("ten million baskets, count 2,000, `--memory 4GiB`", "4096 MiB", ten, mib=4096))
     else:
         say("no row for ten million baskets: give --ten-million")
-    plain = runs.lakecast("retail", 89)
-    rows.append(memory_row(runs, "retail, count 89", "-", plain, None, None, None))
-    rows.append(memory_row(runs, "the same and one basket of 10,000 items", "twice the time", runs.lakecast("retail+10000", 89), plain, None, 2))
+    long = runs.lakecast("retail+10000", 89)
+    rows += [memory_row("retail, count 89", "-", plain),
+             memory_row("the same and one basket of 10,000 items", "twice the time", long, plain, times=2)]
     runs.show("memory", "`lakecast run`, Parquet to published itemsets and rules, in little memory and with a long basket:",
-              ["", "itemsets", "rules", "wall s", "peak MiB", "CPU, times the row above", "must", ""], rows)
+              ["", "itemsets", "rules", "wall s", "peak MiB", "wall / CPU, times the row above", "must", ""], rows)
 
 
 def guard_row(runs, row):
     ran = runs.run_lakecast(row.set, row.min_count, GUARD_MEMORY, row.max_itemsets, ("itemsets",), timeout=600)
     error = ran.get("error")
-    digits = (error or "").replace(",", "").replace("_", "")
-    right = error is None if row.refused is None else row.refused in digits
+    numbers = [int(digits) for digits in re.findall(r"\d+", re.sub(r"(?<=\d)[,_](?=\d{3})", "", error or ""))]
+    over = any(number > row.max_itemsets for number in numbers)
+    right = {None: error is None, OVER: over}.get(row.refused, row.refused in numbers)
     met = right and ran["wall"] <= row.seconds and ran["peak_mib"] <= row.mib
     said = error.replace("|", "\\|") if error else f"{ran['itemsets']:,} itemsets"
     must = f"{'ends' if row.refused is None else 'refused'}, {row.seconds} s, {row.mib} MiB"
@@ -383,9 +415,9 @@ def machine(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="speed,spark,memory,guards", help="tables to print")
+    parser.add_argument("--rows", default="speed,rules,spark,memory,guards", help="tables to print")
     parser.add_argument("--sets", help="only these sets of speed and spark, as a,b")
-    parser.add_argument("--million", action="store_true", help="the million baskets in speed and spark too")
+    parser.add_argument("--million", action="store_true", help="the million baskets in spark too")
     parser.add_argument("--ten-million", action="store_true", help="ten million baskets in memory too")
     parser.add_argument("--lakecast", type=Path, default=TARGET / "release/lakecast", help="binary; default: the release build")
     parser.add_argument("--shared", default=os.environ.get("LAKECAST_SHARED", ROOT.parent / "shared"), help="folder with data/ and bench/")
@@ -395,11 +427,11 @@ def main():
     parser.add_argument("--spark-memory", default="12g", help="heap of Spark")
     parser.add_argument("--json", type=Path, help="file for the tables as JSON")
     args = parser.parse_args()
-    tables = {"speed": speed, "spark": spark, "memory": memory, "guards": guards}
+    tables = {"speed": speed, "rules": rules, "spark": spark, "memory": memory, "guards": guards}
     chosen = args.rows.split(",")
     if unknown := set(chosen) - set(tables):
         parser.error(f"unknown rows: {sorted(unknown)}, known: {list(tables)}")
-    if chosen != ["speed"] and not args.lakecast.exists():
+    if set(chosen) - {"speed", "rules"} and not args.lakecast.exists():
         parser.error(f"no such binary: {args.lakecast}; cargo build --release --bin lakecast, or --lakecast PATH")
     if args.sets:
         wanted = set(args.sets.split(","))

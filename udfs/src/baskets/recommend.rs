@@ -28,9 +28,10 @@ use std::sync::Arc;
 /// left where each must come out.
 ///
 /// Cost: a rule is found by the item of its antecedent that the fewest antecedents hold, so a basket costs the antecedents
-/// that are filed under its items, not all of them. Memory of each worker: 4 bytes an item of an antecedent, 24 bytes a rule
-/// and item of its consequent, the texts of the items; a basket of any length adds nothing. Errors: `Data` on nulls, on a
-/// confidence or lift that is no number, on an empty consequent and on items of another type than the baskets'.
+/// that are filed under its items, and of each that it holds at most `k` rules. Memory of each worker: 4 bytes an item of
+/// an antecedent, 24 bytes a rule and item of its consequent, the texts of the items; a basket of any length adds nothing.
+/// Errors: `Data` on nulls, on a confidence or lift that is no number, on an empty consequent and on items of another type
+/// than the baskets'.
 pub struct RecommendForBasket;
 
 /// The table of rules.
@@ -191,7 +192,8 @@ impl Basket {
             }
             looked_at += 1;
             if rules.antecedent(antecedent).iter().all(|&item| self.holds[item as usize]) {
-                for offer in rules.offers(antecedent).filter(|offer| !self.holds[offer.item as usize]) {
+                // What follows the best `k` of an antecedent ranks behind these in the end too.
+                for offer in rules.offers(antecedent).filter(|offer| !self.holds[offer.item as usize]).take(k) {
                     looked_at += 1;
                     self.found.consider(offer);
                 }

@@ -47,7 +47,7 @@ pub(super) struct RuleIndex {
     antecedents: Vec<u32>,
     /// Where each antecedent ends in `antecedents`, and its leads in `leads`.
     ends: Vec<(u32, u32)>,
-    /// What the antecedents lead to: each item once, by its best rule.
+    /// What the antecedents lead to: each item once, by its best rule; the best first within an antecedent.
     leads: Vec<Lead>,
     /// Numbers of the antecedents filed under each item, one item after the other.
     filed: Vec<u32>,
@@ -87,6 +87,9 @@ impl RuleIndex {
             a.item.cmp(&b.item).then(b.score.total_cmp(&a.score)).then(b.lift.total_cmp(&a.lift))
         });
         leads.dedup_by_key(|lead| lead.item);
+        leads.sort_unstable_by(|a, b| {
+            b.score.total_cmp(&a.score).then(b.lift.total_cmp(&a.lift)).then(a.item.cmp(&b.item))
+        });
         self.antecedents.extend_from_slice(antecedent);
         self.leads.append(&mut leads);
         let end = |length: usize| u32::try_from(length).map_err(|_| too_many("table of rules", self.ends.len()));
@@ -147,7 +150,7 @@ impl RuleIndex {
         &self.antecedents[self.starts(antecedent).0 as usize..self.ends[antecedent as usize].0 as usize]
     }
 
-    /// What an antecedent leads to.
+    /// What an antecedent leads to, the best first.
     pub(super) fn offers(&self, antecedent: u32) -> impl Iterator<Item = Offer> + '_ {
         let size = self.antecedent(antecedent).len() as u32;
         let leads = &self.leads[self.starts(antecedent).1 as usize..self.ends[antecedent as usize].1 as usize];
