@@ -26,6 +26,7 @@ pub struct Tally {
     sparse: BTreeMap<u64, u128>,
     by_len: Vec<u128>,
     with_item: Vec<u128>,
+    work_of_rarest: Vec<u64>,
     work: u64,
     work_max: u64,
     itemsets_max: u128,
@@ -43,6 +44,7 @@ impl Tally {
             sparse: BTreeMap::new(),
             by_len: Vec::new(),
             with_item: vec![0; n_items],
+            work_of_rarest: vec![0; n_items],
             work: 0,
             work_max: u64::MAX,
             itemsets_max: u128::MAX,
@@ -50,7 +52,7 @@ impl Tally {
         }
     }
 
-    /// Stops once there are more than `itemsets` of them, or after `work` operations.
+    /// Stops once there are more than `itemsets` of them, after `work` operations, or at the largest number.
     pub fn stopping_at(self, itemsets: u128, work: u64) -> Self {
         Self { itemsets_max: itemsets, work_max: work, ..self }
     }
@@ -68,6 +70,11 @@ impl Tally {
     /// Itemsets that hold each item.
     pub fn with_item(&self) -> &[u128] {
         &self.with_item
+    }
+
+    /// Operations for the itemsets of which each item is the rarest.
+    pub fn work_of_rarest(&self) -> &[u64] {
+        &self.work_of_rarest
     }
 
     /// Operations so far.
@@ -170,8 +177,12 @@ impl Sink for Tally {
                 *with = with.saturating_add(n);
             }
         }
-        self.work += 4 + (path.len() + 4 * perfect.len()) as u64;
-        if self.itemsets > self.itemsets_max || self.work > self.work_max {
+        let work = 4 + (path.len() + 4 * perfect.len()) as u64;
+        self.work += work;
+        if let Some(&rarest) = path.iter().max() {
+            self.work_of_rarest[rarest as usize] += work;
+        }
+        if self.itemsets > self.itemsets_max || self.work > self.work_max || self.itemsets == u128::MAX {
             self.stopped = true;
             return Err(Error::Limit(format!("counted no further: itemsets={}, work={}", self.itemsets, self.work)));
         }
@@ -180,7 +191,7 @@ impl Sink for Tally {
 
     fn memory_bytes(&self) -> usize {
         let numbers = self.dense.capacity() + self.by_len.capacity() + self.with_item.capacity();
-        numbers * size_of::<u128>() + self.sparse.len() * 48
+        numbers * size_of::<u128>() + self.work_of_rarest.capacity() * 8 + self.sparse.len() * 48
     }
 }
 
@@ -253,7 +264,7 @@ mod tests {
     fn numbers_beyond_any_table_are_the_largest_and_short_ones_stay_exact() {
         let perfect: Vec<u32> = (1..100_000).collect();
         let mut tally = Tally::new(1, usize::MAX, 100_000);
-        tally.emit(&[0], &perfect, 5, 0, &Unlimited).unwrap();
+        tally.emit(&[0], &perfect, 5, 0, &Unlimited).unwrap_err();
         assert_eq!((tally.itemsets(), tally.by_len()[1]), (u128::MAX, 99_999));
         let mut pairs = Tally::new(1, 3, 100_000);
         pairs.emit(&[0], &perfect, 5, 0, &Unlimited).unwrap();
