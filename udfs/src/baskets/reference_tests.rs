@@ -22,7 +22,7 @@ const ITEMSETS_MAX: u64 = 4_000_000;
 const RULES_MAX: u64 = 1_000_000;
 
 /// The shared directory, or `None` (loudly) if it is absent and nobody insists on it.
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     // Asked when the test runs: clones that share a target folder share binaries too.
     let crate_dir =
         std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
@@ -62,7 +62,7 @@ fn encode(column: &ArrayRef) -> (Vec<u32>, ArrayRef) {
 }
 
 /// Distinct items of each basket, as positions in the list of items.
-fn load(directory: &Path) -> (Vec<Vec<u32>>, ArrayRef) {
+pub(super) fn load(directory: &Path) -> (Vec<Vec<u32>>, ArrayRef) {
     let file = std::fs::File::open(directory.join("transactions.parquet")).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let rules = json_file(&directory.join("filter.json"));
