@@ -2,7 +2,7 @@
 //! order. Out: the counts and checksums of `reference.json`; source and tolerance as in `reference_tests`.
 
 use super::one_problem_tests::{encoded, segment, tasks};
-use super::reference_tests::{ITEMSETS_MAX, check_itemsets, json_file, load, shared};
+use super::reference_tests::{ITEMSETS_MAX, RULES_MAX, check_itemsets, check_rules, json_file, load, shared};
 use crate::one_group::batch;
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
@@ -44,6 +44,22 @@ fn check(set: &str, shards: i64) {
         let packed = encoded(&input, None, 8192, &given).unwrap();
         let many = tasks(&packed, items.data_type(), &given).unwrap();
         check_itemsets(set, level, &many.project(&[0, 3]).unwrap());
+        for kind in ["closed", "maximal"].into_iter().filter(|kind| level[kind].is_u64() && expected <= RULES_MAX) {
+            let mut given = given.clone();
+            given["itemsets"] = json!(kind);
+            let kept = segment(&input, None, 8192, &given).unwrap();
+            assert_eq!(Some(kept.num_rows() as u64), level[kind].as_u64(), "{set} {} {kind}", level["min_count"]);
+        }
+        for row in level["rules"].as_array().map_or(&[][..], |rules| rules) {
+            let confidence: f64 = row["min_confidence"].as_str().unwrap().parse().unwrap();
+            let expected = &row["single_consequent"];
+            if expected["rules"].as_u64().is_some_and(|n| n <= RULES_MAX) {
+                let mut given = given.clone();
+                (given["result"], given["min_confidence"]) = (json!("rules"), json!(confidence));
+                let rules = segment(&input, None, 8192, &given).unwrap();
+                check_rules(&format!("{set} at {}: {confidence}", level["min_count"]), expected, &rules);
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Instant;
 /// Levels with more itemsets have no checksum, see `fim_reference.py`.
 pub(super) const ITEMSETS_MAX: u64 = 4_000_000;
 /// Rules beyond this are left out, to keep the test short.
-const RULES_MAX: u64 = 1_000_000;
+pub(super) const RULES_MAX: u64 = 1_000_000;
 
 /// The shared directory, or `None` (loudly) if it is absent and nobody insists on it.
 pub(super) fn shared() -> Option<PathBuf> {
@@ -165,7 +165,7 @@ pub(super) fn check_itemsets(set: &str, level: &Value, mined: &RecordBatch) {
     }
 }
 
-fn check_rules(context: &str, expected: &Value, derived: &RecordBatch) {
+pub(super) fn check_rules(context: &str, expected: &Value, derived: &RecordBatch) {
     assert_eq!(derived.num_rows() as u64, expected["rules"].as_u64().unwrap(), "{context}");
     let (x, y) = (Lists::new(derived.column(0)), Lists::new(derived.column(1)));
     let number = |name: &str| derived.column_by_name(name).unwrap().as_primitive::<Int64Type>();
