@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 
 /// Work that an estimate may cost, in the units of the guard, before it stops counting and samples.
-const ESTIMATE_BUDGET: u64 = 2_000_000_000;
+const ESTIMATE_BUDGET: u64 = guard::BUDGET;
 
 /// Items that an estimate names.
 const HEAVIEST: usize = 10;

@@ -43,6 +43,8 @@ mod brute_force_tests;
 #[cfg(test)]
 mod encode_tests;
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod one_problem_reference_tests;
 #[cfg(test)]
 mod one_problem_tests;
