@@ -315,7 +315,7 @@ fn advice(
     let number = match (estimate.exact, estimate.itemsets) {
         (true, n) => n.to_string(),
         (false, u128::MAX) => "more than 10^38".to_string(),
-        (false, n) => format!("more than {n}"),
+        (false, n) => format!("at least {n}"),
     };
     let mut supports = Vec::new();
     if let (Some(fits), Some(tally)) = (estimate.fits, tally) {
@@ -324,6 +324,9 @@ fn advice(
         if let Some((share, count)) = round_share(fits.count, encoded.n_baskets) {
             supports.push(format!("{share} gives {} itemsets", tally.at(count)));
         }
+    }
+    if supports.is_empty() {
+        supports.push("none found".into());
     }
     let names = ArrayFormatter::try_new(&encoded.items, &FormatOptions::default())?;
     let items: Vec<String> =

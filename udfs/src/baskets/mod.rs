@@ -19,6 +19,7 @@ pub mod guard;
 mod itemset_index;
 mod itemset_rows;
 pub mod itemsets;
+pub mod kinds;
 mod long_baskets;
 mod merge;
 pub mod metrics;
@@ -31,6 +32,7 @@ mod problem;
 mod recommend;
 pub mod rule_table_signatures;
 mod rules;
+mod segment_rules;
 mod shard;
 pub mod signatures;
 mod step_signatures;
@@ -44,6 +46,8 @@ mod brute_force_tests;
 mod encode_tests;
 #[cfg(test)]
 mod guard_tests;
+#[cfg(test)]
+mod one_problem_reference_tests;
 #[cfg(test)]
 mod one_problem_tests;
 #[cfg(test)]
