@@ -82,13 +82,21 @@ fn check(name: &str, input: &str) {
             assert_eq!(lines_sum(itemset_lines(&rows)), (expected, sum.to_string()), "{name} at {min_count}, {plan}");
             compared += 1;
         }
+        for kind in ["closed", "maximal"] {
+            let Some(n) = level[kind].as_u64() else { continue };
+            let sql = format!("SELECT count(*) FROM frequent_itemsets({args}, itemsets => '{kind}')");
+            let found = ask(&file, &sql)[0].column(0).as_primitive::<Int64Type>().value(0);
+            assert_eq!(found as u64, n, "{name} at {min_count}, {kind}");
+            compared += 1;
+        }
         for rules in level["rules"].as_array().into_iter().flatten() {
             let confidence = rules["min_confidence"].as_str().unwrap();
             for (kind, max_consequent) in [("single_consequent", 1), ("any_consequent", 100)] {
                 let Some(n) = rules[kind]["rules"].as_u64().filter(|n| *n <= RULES_MAX) else { continue };
                 let sum = rules[kind]["sum64"].as_str().unwrap().to_string();
                 // All plans where it is cheap, else in turn.
-                let plans = PLANS.iter().enumerate().filter(|(at, _)| n <= RULES_IN_ALL_PLANS_MAX || compared % 3 == *at);
+                let plans =
+                    PLANS.iter().enumerate().filter(|(at, _)| n <= RULES_IN_ALL_PLANS_MAX || compared % 3 == *at);
                 for plan in plans.map(|(_, plan)| plan).collect::<Vec<_>>() {
                     let sql = format!(
                         "SELECT * FROM association_rules({args}, min_confidence => {confidence}, max_consequent => {max_consequent}, plan => '{plan}')"

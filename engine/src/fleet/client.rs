@@ -55,10 +55,7 @@ pub fn remote_session(options: &SessionOptions, url: &str) -> Result<SessionCont
         state.config().ballista_config(),
         codec,
     );
-    context(
-        SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(planner)).build(),
-        options,
-    )
+    context(SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(planner)).build(), options)
 }
 
 /// A plan as it is sent to a scheduler. Errors: something in it cannot travel.

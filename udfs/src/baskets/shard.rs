@@ -281,9 +281,8 @@ impl Group {
     }
 
     fn totals(&self) -> Result<(i64, i64)> {
-        self.totals.ok_or_else(|| {
-            Error::Data(format!("{}: a shard has prefixes but no items of kind 0", SIGNATURE.name))
-        })
+        self.totals
+            .ok_or_else(|| Error::Data(format!("{}: a shard has prefixes but no items of kind 0", SIGNATURE.name)))
     }
 
     fn shard(&self, plan: &Plan) -> Result<usize> {

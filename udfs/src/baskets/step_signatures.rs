@@ -98,13 +98,7 @@ pub(super) static MINE_TASKS: Signature = Signature {
         column("item", Role::Value, Class::Any, "null, of the item's type: says what an itemset is made of"),
     ],
     tables: &[ENCODED],
-    params: &[
-        MAX_LEN,
-        MAX_ITEMSETS,
-        METHOD,
-        SHARDS,
-        RESULT_OF_TASK,
-    ],
+    params: &[MAX_LEN, MAX_ITEMSETS, METHOD, SHARDS, RESULT_OF_TASK],
     output: &[
         output("itemset", "list of the item's type", "itemsets: items, ascending"),
         output("len", "INTEGER", "itemsets: number of items"),

@@ -34,10 +34,21 @@ impl Spread {
         }
     }
 
-    /// Those of them that the call gives.
+    /// Those of them that the call gives, and kinds of itemsets that are known only where all itemsets are.
     fn refuses(self, call: &Call) -> Vec<&'static str> {
-        self.cannot().iter().copied().filter(|name| is_given(call, name)).collect()
+        let mut refused: Vec<_> = self.cannot().iter().copied().filter(|name| is_given(call, name)).collect();
+        if self != Self::Segment && wants_a_kind(call) {
+            refused.push(KIND);
+        }
+        refused
     }
+}
+
+/// The argument that asks for closed or maximal itemsets.
+const KIND: &str = "itemsets";
+
+fn wants_a_kind(call: &Call) -> bool {
+    call.args.has(KIND) && call.args.text(KIND).is_ok_and(|kind| kind != "all")
 }
 
 /// Bytes that a row of the input takes while it is encoded in one task: codes of basket and item, held twice while rows go
@@ -75,6 +86,9 @@ fn by_size(call: &Call, size: Size, memory_bytes: usize) -> (Spread, String) {
     if is_given(call, "by") {
         return (Spread::Segment, "by gives many problems, each mined whole in one task".into());
     }
+    if wants_a_kind(call) {
+        return (Spread::Segment, "closed and maximal itemsets are told apart where all itemsets are".into());
+    }
     let (known, bytes) = match size {
         Size { rows: Some(rows), .. } => (format!("rows<={rows}"), rows.saturating_mul(ENCODED_BYTES_A_ROW)),
         Size { bytes: Some(bytes), .. } => {
@@ -89,7 +103,8 @@ fn by_size(call: &Call, size: Size, memory_bytes: usize) -> (Spread, String) {
     }
     match Spread::Prefix.refuses(call) {
         refused if refused.is_empty() => {
-            (Spread::Prefix, format!("no task can encode all baskets in half of the memory, {sizes}"))
+            let why = "no task can encode all baskets in half of the memory; max_itemsets holds for each shard";
+            (Spread::Prefix, format!("{why}, {sizes}"))
         }
         refused => (
             Spread::Broadcast,

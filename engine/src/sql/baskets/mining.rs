@@ -93,10 +93,7 @@ fn lines(call: &Call, extra: &str) -> Result<String> {
         false => String::new(),
     };
     let (basket, item) = (present(call, "basket")?, present(call, "item")?);
-    Ok(format!(
-        "SELECT {extra}, {basket} AS lc_basket, {item} AS lc_item{weight} FROM ({}) AS lc_input",
-        call.input
-    ))
+    Ok(format!("SELECT {extra}, {basket} AS lc_basket, {item} AS lc_item{weight} FROM ({}) AS lc_input", call.input))
 }
 
 /// Arguments of a function that reads lines of baskets.

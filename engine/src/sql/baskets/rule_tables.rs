@@ -51,12 +51,12 @@ pub(super) fn diff(call: &Call, scope: &mut Scope) -> Result<Text> {
     };
     let keys: String = names.iter().map(|name| format!("{name}, ")).collect();
     let of = |measure: &str, now: u8| format!("max(CASE WHEN lc_now = {now} THEN {} END)", name(measure));
-    let once = |now: u8, table: &str| {
-        format!("lakecast_once(count(CASE WHEN lc_now = {now} THEN 1 END), '{table}')")
-    };
+    let once = |now: u8, table: &str| format!("lakecast_once(count(CASE WHEN lc_now = {now} THEN 1 END), '{table}')");
     let measures: String = DIFF_MEASURES
         .iter()
-        .map(|m| format!(", {} AS {}, {} AS {}", of(m, 0), name(&format!("{m}_last")), of(m, 1), name(&format!("{m}_now"))))
+        .map(|m| {
+            format!(", {} AS {}, {} AS {}", of(m, 0), name(&format!("{m}_last")), of(m, 1), name(&format!("{m}_now")))
+        })
         .collect();
     let sql = format!(
         "SELECT {keys}antecedent, consequent,

@@ -25,7 +25,8 @@ impl Size {
                 LogicalPlan::TableScan(scan) => {
                     let statistics = source_as_provider(&scan.source).ok().and_then(|table| table.statistics());
                     let number = |n: Precision<usize>| n.get_value().map(|n| *n as u64);
-                    let (rows, bytes) = statistics.map_or((None, None), |s| (number(s.num_rows), number(s.total_byte_size)));
+                    let (rows, bytes) =
+                        statistics.map_or((None, None), |s| (number(s.num_rows), number(s.total_byte_size)));
                     size.rows = size.rows.zip(rows).map(|(a, b)| a.saturating_add(b));
                     size.bytes = size.bytes.zip(bytes).map(|(a, b)| a.saturating_add(b));
                     tables += 1;
