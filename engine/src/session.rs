@@ -6,7 +6,7 @@
 use crate::cancel::Cancel;
 use crate::functions::Functions;
 use crate::group_map::LakecastQueryPlanner;
-use crate::sql::{CallPlanner, Present};
+use crate::sql::{CallPlanner, Once, Present};
 use crate::store::Stores;
 use datafusion::common::Result;
 use datafusion::execution::SessionStateBuilder;
@@ -72,7 +72,11 @@ pub fn session(options: &SessionOptions) -> Result<SessionContext> {
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_udf(ScalarUDF::from(Present::default()));
-    context.register_relation_planner(Arc::new(CallPlanner { functions: options.functions.clone() }))?;
+    context.register_udf(ScalarUDF::from(Once::default()));
+    context.register_relation_planner(Arc::new(CallPlanner {
+        functions: options.functions.clone(),
+        memory_bytes: options.memory_bytes,
+    }))?;
     Ok(context)
 }
 

@@ -6,6 +6,8 @@ mod support;
 
 /// Bad input of every kind ends in a clear error or a status row.
 mod bad_input;
+/// Baskets: plans and why, limits, segments, categories, recommendations, what changed between nights.
+mod baskets;
 /// Whether a location is fit for publication.
 mod doctor;
 /// Same rows, bit for bit, on any partitioning, batch size and file order.

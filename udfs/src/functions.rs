@@ -28,6 +28,7 @@ pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &baskets::BasketPrefixes,
     &baskets::MineShard,
     &baskets::DeriveRules,
+    &baskets::RecommendForBasket,
 ];
 
 /// A function from the rows of one group to rows.
@@ -93,7 +94,7 @@ pub trait GroupWorker: Send {
     fn push(&mut self, rows: &RecordBatch) -> Result<()>;
 
     /// Takes a whole table of [`GroupSchema::sides`], once, before the first group; its columns are those of the signature,
-    /// under their first names, rows ascending by all of them. Errors: `Bug` unless the function has such tables.
+    /// under their first names, rows ascending by all of them that are no lists. Errors: `Bug` unless the function has such tables.
     fn side(&mut self, name: &str, rows: &RecordBatch) -> Result<()> {
         Err(Error::Bug(format!("no such table: name={name}, rows={}", rows.num_rows())))
     }

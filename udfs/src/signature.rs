@@ -84,6 +84,9 @@ pub enum Reach {
     Group(i8),
     /// Whole, to every worker, before its first group ([`crate::functions::GroupWorker::side`]).
     Whole,
+    /// As an input of its own of a function that is a plan: it must be given, after the first input without a name or
+    /// anywhere by its name.
+    Input,
 }
 
 /// Name of the value column that says where a row comes from: 0 for the input, else the number of its table. It is there

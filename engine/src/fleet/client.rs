@@ -30,15 +30,18 @@ fn state(options: &SessionOptions) -> Result<SessionState> {
     Ok(SessionStateBuilder::new_from_existing(state).with_runtime_env(runtime_env(options)?).build())
 }
 
-fn context(state: SessionState, functions: &Functions) -> Result<SessionContext> {
+fn context(state: SessionState, options: &SessionOptions) -> Result<SessionContext> {
     let context = SessionContext::new_with_state(state);
-    context.register_relation_planner(Arc::new(CallPlanner { functions: functions.clone() }))?;
+    context.register_relation_planner(Arc::new(CallPlanner {
+        functions: options.functions.clone(),
+        memory_bytes: options.memory_bytes,
+    }))?;
     Ok(context)
 }
 
 /// A session that plans exactly as the scheduler will, so that numbers and contents of partitions are known beforehand.
 pub fn planning_session(options: &SessionOptions) -> Result<SessionContext> {
-    context(state(options)?, &options.functions)
+    context(state(options)?, options)
 }
 
 /// A session whose queries run on the fleet of the scheduler at `url` (`http://host:port`); their rows stream back.
@@ -52,10 +55,7 @@ pub fn remote_session(options: &SessionOptions, url: &str) -> Result<SessionCont
         state.config().ballista_config(),
         codec,
     );
-    context(
-        SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(planner)).build(),
-        &options.functions,
-    )
+    context(SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(planner)).build(), options)
 }
 
 /// A plan as it is sent to a scheduler. Errors: something in it cannot travel.

@@ -13,7 +13,7 @@ pub use progress::{ExecutorGone, JobProgress, StageProgress};
 
 use crate::functions::Functions;
 use crate::group_map::LakecastQueryPlanner;
-use crate::sql::Present;
+use crate::sql::{Once, Present};
 use crate::store::Stores;
 use ballista_core::extension::EndpointOverrideFn;
 use ballista_core::utils::default_session_builder;
@@ -103,6 +103,7 @@ pub fn fleet_state(config: SessionConfig, functions: &Functions, stores: &Arc<St
         .with_query_planner(Arc::new(LakecastQueryPlanner { functions: functions.clone() }))
         .build();
     state.register_udf(Arc::new(ScalarUDF::from(Present::default())))?;
+    state.register_udf(Arc::new(ScalarUDF::from(Once::default())))?;
     Ok(state)
 }
 

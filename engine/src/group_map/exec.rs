@@ -125,7 +125,7 @@ impl DisplayAs for GroupMapExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.schema.fields().iter().take(self.call.keys).map(|c| c.name().as_str()).collect();
         write!(f, "GroupMapExec: {}, keys=[{}], args={}", self.call.function, names.join(", "), self.call.args)?;
-        self.call.fmt_sides(f)
+        self.call.fmt_rest(f)
     }
 }
 
@@ -154,11 +154,12 @@ impl ExecutionPlan for GroupMapExec {
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
         let ascending = |plan: &Arc<dyn ExecutionPlan>, columns: usize| {
             let schema = plan.schema();
-            let each =
-                (0..columns).map(|i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default())));
+            let sorted = (0..columns).filter(|i| !schema.field(*i).data_type().is_nested());
+            let each = sorted.map(|i| PhysicalSortRequirement::new(column(&schema, i), Some(SortOptions::default())));
             LexRequirement::new(each).map(OrderingRequirements::new)
         };
-        // A side table by all its columns, so that its rows come in one order whoever read them.
+        // A side table by all its columns, so that its rows come in one order whoever read them. Lists are left out, because
+        // comparing them costs what they hold: where a table has some, a column that is no list tells its rows apart.
         let sides = self.sides.iter().map(|side| ascending(&side.plan, side.plan.schema().fields().len()));
         std::iter::once(ascending(&self.input, self.call.keys + self.call.order)).chain(sides).collect()
     }

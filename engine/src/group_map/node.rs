@@ -32,6 +32,9 @@ pub struct GroupCall {
     /// Arguments that are tables which every worker reads whole, in the order of the inputs after the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sides: Vec<String>,
+    /// Why the planner made this call of what the user wrote, for EXPLAIN; changes nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 impl GroupCall {
@@ -51,8 +54,12 @@ impl GroupCall {
         functions.get(&self.function)?.bind(&schema, &args).map_err(to_datafusion)
     }
 
-    pub(super) fn fmt_sides(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.sides.is_empty() { Ok(()) } else { write!(f, ", sides=[{}]", self.sides.join(", ")) }
+    /// What an operator's line in a drawn plan says last.
+    pub(super) fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.sides.is_empty() {
+            write!(f, ", sides=[{}]", self.sides.join(", "))?;
+        }
+        if self.why.is_empty() { Ok(()) } else { write!(f, ", why=[{}]", self.why) }
     }
 
     /// Errors: a plan with more or fewer side tables than the call names.
@@ -168,7 +175,7 @@ impl UserDefinedLogicalNodeCore for GroupMapNode {
             "GroupMap: {}, keys={}, order={}, args={}",
             self.call.function, self.call.keys, self.call.order, self.call.args
         )?;
-        self.call.fmt_sides(f)
+        self.call.fmt_rest(f)
     }
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {

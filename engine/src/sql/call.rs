@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs,
 };
 use lakecast_udfs::args::{Args, unknown};
-use lakecast_udfs::signature::{Column, Role, Signature, Table, did_you_mean};
+use lakecast_udfs::signature::{Column, Reach, Role, Signature, Table, did_you_mean};
 use serde_json::Map;
 use std::collections::BTreeMap;
 
@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct CallPlanner {
     /// The functions of the session.
     pub functions: Functions,
+    /// Memory that the operators of a process may reserve, in bytes, by which plans are chosen.
+    pub memory_bytes: usize,
 }
 
 impl RelationPlanner for CallPlanner {
@@ -38,7 +40,7 @@ impl RelationPlanner for CallPlanner {
             None => return Ok(RelationPlanning::Original(Box::new(relation))),
             // By identity: a group function of a pipeline's name wins over it.
             Some(call) => match PIPELINES.iter().find(|p| std::ptr::eq(p.signature, call.signature)) {
-                Some(pipeline) => pipeline.plan(call, context)?,
+                Some(pipeline) => pipeline.plan(&self.functions, self.memory_bytes, call, context)?,
                 None => group_call::plan(&self.functions, call, context)?,
             },
         };
@@ -61,6 +63,7 @@ impl CallPlanner {
             return Call::read(signature, args).map(Some);
         }
         if args.args.iter().all(|a| matches!(a, FunctionArg::Unnamed(_))) {
+            // `generate_series(1, n)` and the like.
             return Ok(None);
         }
         let known: Vec<_> = super::table_functions(&self.functions).iter().map(|s| s.name).collect();
@@ -102,7 +105,16 @@ impl Call {
             }
         };
         let (mut columns, mut tables, mut literals) = (BTreeMap::new(), BTreeMap::new(), Map::new());
+        let mut inputs = signature.tables.iter().filter(|t| t.reach == Reach::Input);
         for arg in rest {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = arg
+                && columns.is_empty()
+                && literals.is_empty()
+                && let Some(table) = inputs.next()
+            {
+                tables.insert(table.name, query(f, table, value)?);
+                continue;
+            }
             let (name, value) = named(f, arg)?;
             let table = signature.tables.iter().find(|t| t.name == name);
             let twice = match signature.columns.iter().find(|c| c.name == name) {
@@ -125,6 +137,15 @@ impl Call {
                 "{f}: missing argument: name={}, allowed=[a column of the input: {}], add `{} => ..`",
                 missing.name,
                 missing.class.words(),
+                missing.name
+            );
+        }
+        let mut inputs = signature.tables.iter().filter(|t| t.reach == Reach::Input);
+        if let Some(missing) = inputs.find(|t| !tables.contains_key(t.name)) {
+            return plan_err!(
+                "{f}: missing table: name={}, allowed=[a table with columns {}], add `{} => TABLE(..)`",
+                missing.name,
+                missing.words(),
                 missing.name
             );
         }

@@ -6,7 +6,7 @@ use super::{pool_pass, side_table};
 use crate::functions::Functions;
 use crate::group_map::{GroupCall, GroupMapNode};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::Expr;
@@ -62,6 +62,7 @@ pub(super) fn plan(
         order: n_order,
         values: slots.iter().skip(n_keys + n_order).map(|s| s.argument.to_string()).collect(),
         sides: vec![],
+        why: String::new(),
     };
     let mut sides = vec![];
     for (table, query) in &call.tables {
@@ -72,6 +73,9 @@ pub(super) fn plan(
             Reach::Whole => {
                 wire.sides.push(table.name.to_string());
                 sides.push(side_table::whole(call, table, query, &slots, n_keys, context)?);
+            }
+            Reach::Input => {
+                return internal_err!("{}: a group function has one input: {}", call.signature.name, table.name);
             }
         }
     }

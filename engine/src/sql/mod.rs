@@ -7,6 +7,7 @@ mod baskets;
 mod call;
 mod group_call;
 mod literal;
+mod once;
 mod pool_pass;
 mod present;
 mod rewrite;
@@ -14,6 +15,7 @@ mod side_table;
 
 pub use baskets::PIPELINES;
 pub use call::CallPlanner;
+pub use once::Once;
 pub use present::Present;
 
 use crate::functions::Functions;
@@ -46,7 +48,7 @@ pub async fn plan(context: &SessionContext, text: &str) -> Result<LogicalPlan> {
 /// Checks what can be checked of the table function calls in `text` without any table: names of functions and arguments,
 /// literals and their ranges. Errors: as [`plan`], for the first call that is wrong.
 pub fn check_calls(functions: &Functions, text: &str) -> Result<()> {
-    let planner = CallPlanner { functions: functions.clone() };
+    let planner = CallPlanner { functions: functions.clone(), memory_bytes: usize::MAX };
     for mut statement in Parser::parse_sql(&GenericDialect {}, text).map_err(|e| plan_datafusion_err!("{e}"))? {
         rewrite::in_tree(&mut statement);
         if let ControlFlow::Break(wrong) = statement.visit(&mut CallChecker(&planner)) {
@@ -80,7 +82,11 @@ pub fn table_functions(functions: &Functions) -> Vec<&'static Signature> {
 
 /// The scalar function of lakecast called `name`, for codecs.
 pub fn scalar_function(name: &str) -> Option<Arc<ScalarUDF>> {
-    (name == present::NAME).then(|| Arc::new(ScalarUDF::from(Present::default())))
+    match name {
+        present::NAME => Some(Arc::new(ScalarUDF::from(Present::default()))),
+        once::NAME => Some(Arc::new(ScalarUDF::from(Once::default()))),
+        _ => None,
+    }
 }
 
 /// The statements of `text`, separated by `;`. Errors: syntax, with line and column.

@@ -40,6 +40,7 @@ pub(super) fn plan(
         order: further.len() + keys + order,
         values: values.iter().map(|s| s.argument.to_string()).collect(),
         sides: names,
+        why: String::new(),
     };
     let rows = LogicalPlanBuilder::from(input.clone()).project(rows)?.build()?;
     let node = GroupMapNode::try_new(functions, wire, rows, plans)?;

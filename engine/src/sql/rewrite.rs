@@ -1,7 +1,8 @@
-//! `f(TABLE(x), ..)` and `f(x, ..)` to `f((SELECT * FROM x), ..)`, and the same for arguments that are tables.
+//! `f(TABLE(x), ..)` and `f(x, ..)` to `f((SELECT * FROM x), ..)`, and the same for further arguments that are tables.
 //!
 //! In: a parsed statement. Out: the same, rewritten.
 
+use super::baskets::{PIPELINES, Pipeline};
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
@@ -10,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use lakecast_udfs::functions::FUNCTIONS;
+use lakecast_udfs::signature::Reach;
 use std::ops::ControlFlow;
 
 /// Rewrites every table function call of the statement.
@@ -40,13 +42,16 @@ impl VisitorMut for Rewriter {
         if let TableFactor::Table { name: function, args: Some(args), .. } = factor {
             // A call with named arguments is one of ours; `generate_series(1, n)` and the like take none.
             let ours = args.args.iter().any(|a| !matches!(a, FunctionArg::Unnamed(_)));
-            if let (true, Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first)))) = (ours, args.args.first_mut())
-                && let Some(query) = as_query(first)
-            {
-                *first = Expr::Subquery(query);
-            }
-            for arg in args.args.iter_mut().skip(1) {
-                side_table(&function.to_string(), arg);
+            let ours = ours || pipeline_of_tables(&function.to_string());
+            for arg in &mut args.args {
+                match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(table)) if ours => {
+                        if let Some(query) = as_query(table) {
+                            *table = Expr::Subquery(query);
+                        }
+                    }
+                    other => side_table(&function.to_string(), other),
+                }
             }
         }
         ControlFlow::Continue(())
@@ -62,13 +67,21 @@ fn side_table(function: &str, arg: &mut FunctionArg) {
     }) else {
         return;
     };
-    let signature = FUNCTIONS.iter().map(|f| f.signature()).find(|s| s.name.eq_ignore_ascii_case(function));
+    let groups = FUNCTIONS.iter().map(|f| f.signature());
+    let mut signatures = groups.chain(PIPELINES.iter().map(|p| p.signature));
+    let signature = signatures.find(|s| s.name.eq_ignore_ascii_case(function));
     let known = signature.is_some_and(|s| s.tables.iter().any(|t| t.name.eq_ignore_ascii_case(&name)));
     if (known || matches!(written, Expr::Function(_)))
         && let Some(query) = as_query(written)
     {
         *written = Expr::Subquery(query);
     }
+}
+
+/// Whether a call of `function` may be made of tables alone, none of them named.
+fn pipeline_of_tables(function: &str) -> bool {
+    let named = |p: &&Pipeline| p.signature.name.eq_ignore_ascii_case(function);
+    PIPELINES.iter().find(named).is_some_and(|p| p.signature.tables.iter().any(|t| t.reach == Reach::Input))
 }
 
 fn as_query(first: &Expr) -> Option<Box<Query>> {

@@ -66,7 +66,10 @@ pub(super) fn whole(
     for own in table.own {
         // A time is compared with the times of the input.
         let time = slots.get(keys).map(|s| s.kind.clone()).filter(|_| own.class == Class::Time);
-        let kind = time.or_else(|| own.class.carried()).unwrap_or(DataType::Utf8);
+        // What has no type of its own stays as it is.
+        let found = || Some(own.names.iter().find_map(|name| find(&plan, name))?.name);
+        let own_type = || plan.schema().field_with_unqualified_name(&found()?).ok().map(|f| f.data_type().clone());
+        let kind = time.or_else(|| own.class.carried()).or_else(own_type).unwrap_or(DataType::Utf8);
         exprs.push(own_column(call, table, own, &kind, &plan)?.alias(own.names.first().copied().unwrap_or_default()));
     }
     LogicalPlanBuilder::from(plan).project(exprs)?.build()

@@ -83,16 +83,21 @@ struct Bound {
 
 impl BoundFunction for Bound {
     fn output(&self) -> Vec<Field> {
-        let side = |name| Field::new(name, list_of(self.item.clone()), false);
-        let mut fields = vec![side("antecedent"), side("consequent")];
-        fields.extend(METRICS.iter().map(|m| Field::new(m.name, DataType::Float64, false)));
-        fields.extend(COUNTS.iter().map(|(name, _)| Field::new(*name, DataType::Int64, false)));
-        fields
+        rule_fields(&self.item)
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
         Box::new(Worker { bound: self.clone(), group: None, done: Vec::new() })
     }
+}
+
+/// The columns of rules over items of type `item`.
+pub(super) fn rule_fields(item: &DataType) -> Vec<Field> {
+    let side = |name| Field::new(name, list_of(item.clone()), false);
+    let mut fields = vec![side("antecedent"), side("consequent")];
+    fields.extend(METRICS.iter().map(|m| Field::new(m.name, DataType::Float64, false)));
+    fields.extend(COUNTS.iter().map(|(name, _)| Field::new(*name, DataType::Int64, false)));
+    fields
 }
 
 /// A whole number as an output column: its name, and where it stands.
@@ -156,7 +161,7 @@ impl GroupWorker for Worker {
     }
 }
 
-fn columns(dictionary: &ArrayRef, rules: Rules) -> Result<Vec<ArrayRef>> {
+pub(super) fn columns(dictionary: &ArrayRef, rules: Rules) -> Result<Vec<ArrayRef>> {
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(decode(SIGNATURE.name, dictionary, rules.antecedents, rules.antecedent_offsets)?),
         Arc::new(decode(SIGNATURE.name, dictionary, rules.consequents, rules.consequent_offsets)?),

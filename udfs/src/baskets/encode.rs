@@ -112,7 +112,7 @@ impl Problem {
         let mut seen = vec![NONE; if self.ancestors.is_some() { self.out.len() } else { 0 }];
         let (mut all, mut start) = (Vec::new(), 0);
         for (basket, &end) in self.ends.iter().enumerate() {
-            if basket % STRIDE == 0 {
+            if basket.is_multiple_of(STRIDE) {
                 context.check_cancelled()?;
             }
             let own = &self.own[start..end as usize];
@@ -172,7 +172,7 @@ impl Problem {
         // In place: nobody needs the codes any more, and there are as many ranks at most.
         let (mut start, mut to) = (0, 0);
         for (basket, end) in self.ends.iter_mut().enumerate() {
-            if basket % STRIDE == 0 {
+            if basket.is_multiple_of(STRIDE) {
                 context.check_cancelled()?;
             }
             let from = to;

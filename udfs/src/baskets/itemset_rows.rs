@@ -126,7 +126,7 @@ pub(super) fn packed_rows(found: &Itemsets, shards: usize, item: &DataType) -> R
         rows[*rarest as usize % shards * 2].push(ranks, found.counts[i]);
         rows[*second as usize % shards * 2 + 1].push(ranks, found.counts[i]);
     }
-    let of = |at: usize| (at as i64 / 2, if at % 2 == 0 { OWN } else { VISITORS });
+    let of = |at: usize| (at as i64 / 2, if at.is_multiple_of(2) { OWN } else { VISITORS });
     let numbered = rows.into_iter().enumerate().filter(|(_, row)| !row.ends.is_empty());
     let (numbers, rows): (Vec<(i64, i8)>, Vec<Row>) = numbered.map(|(at, row)| (of(at), row)).unzip();
     let n = rows.len();

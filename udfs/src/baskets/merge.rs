@@ -52,7 +52,7 @@ impl Ranked {
         context.check_cancelled()?;
         order.sort_unstable();
         for (nth, equal) in order.chunk_by_mut(|a, b| a.0 == b.0).enumerate() {
-            if nth % STRIDE == 0 {
+            if nth.is_multiple_of(STRIDE) {
                 context.check_cancelled()?;
             }
             if equal.len() > 1 && equal.iter().any(|&(_, i)| self.row(i).len() > in_key) {

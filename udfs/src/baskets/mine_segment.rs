@@ -1,13 +1,17 @@
 //! `mine_segment`: a whole problem in one task.  In: the rows of a segment. Out: its itemsets, its rules or their number.
 
 use super::columns::list_of;
+use super::derive_rules::rule_fields;
 use super::encoded::Encoded;
 use super::finished::Finished;
 use super::guard::{self, Estimate};
 use super::itemset_rows::{itemset_columns, itemset_fields};
 use super::itemsets::Itemsets;
+use super::kinds::{Kind, keep_kind};
 use super::mining::{Task, mine};
 use super::problem::{Plan, Rows, check_found, checked};
+use super::rules;
+use super::segment_rules::{rule_columns, wanted};
 use super::shard::decode;
 use super::step_signatures::{MINE_SEGMENT, RESULTS};
 use crate::args::Args;
@@ -20,7 +24,7 @@ use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 
 /// Work that an estimate may cost, in the units of the guard, before it stops counting and samples.
-const ESTIMATE_BUDGET: u64 = 2_000_000_000;
+const ESTIMATE_BUDGET: u64 = guard::BUDGET;
 
 /// Items that an estimate names.
 const HEAVIEST: usize = 10;
@@ -46,7 +50,8 @@ impl GroupFunction for MineSegment {
         let plan = Plan::bind(&MINE_SEGMENT, input, args)?;
         let given = args.text("result")?;
         let result = match RESULTS.iter().position(|name| *name == given) {
-            Some(0) => Wanted::Itemsets,
+            Some(0) => Wanted::Itemsets(kind(args.text("itemsets")?)?),
+            Some(1) => Wanted::Rules(wanted(args)?),
             Some(2) => Wanted::Estimate,
             _ => return Err(Error::Bug(format!("no such result: {given}"))),
         };
@@ -55,7 +60,8 @@ impl GroupFunction for MineSegment {
 }
 
 enum Wanted {
-    Itemsets,
+    Itemsets(Kind),
+    Rules(rules::Wanted),
     Estimate,
 }
 
@@ -67,7 +73,8 @@ struct Segment {
 impl Segment {
     fn fields(&self) -> Vec<Field> {
         match self.result {
-            Wanted::Itemsets => itemset_fields(&self.plan.item_kind),
+            Wanted::Itemsets(_) => itemset_fields(&self.plan.item_kind),
+            Wanted::Rules(_) => rule_fields(&self.plan.item_kind),
             Wanted::Estimate => estimate_fields(&self.plan.item_kind),
         }
     }
@@ -89,13 +96,27 @@ impl Segment {
                 let estimate = guard::estimate(encoded.rows.view(), &search, max, ESTIMATE_BUDGET, context)?;
                 estimate_columns(encoded, &estimate)
             }
-            Wanted::Itemsets => {
+            Wanted::Rules(wanted) => {
                 let found = self.mined(encoded, context)?;
+                rule_columns(encoded, found, wanted, held, context)
+            }
+            Wanted::Itemsets(kind) => {
+                let found = keep_kind(self.mined(encoded, context)?, kind, context)?;
                 let width = encoded.items.get_array_memory_size() / encoded.items.len().max(1) + 4;
                 context.reserve(held + found.memory_bytes() + found.codes.len() * width)?;
                 itemset_columns(MINE_SEGMENT.name, &encoded.items, found, encoded.n_baskets)
             }
         }
+    }
+}
+
+/// The kind of a name. Errors: `Bug` if the signature allows what is not here.
+fn kind(name: &str) -> Result<Kind> {
+    match name {
+        "all" => Ok(Kind::All),
+        "closed" => Ok(Kind::Closed),
+        "maximal" => Ok(Kind::Maximal),
+        _ => Err(Error::Bug(format!("no such kind of itemsets: {name}"))),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod guard;
 mod itemset_index;
 mod itemset_rows;
 pub mod itemsets;
+pub mod kinds;
 mod long_baskets;
 mod merge;
 pub mod metrics;
@@ -28,7 +29,10 @@ pub mod mining;
 pub mod options;
 mod prefixes;
 mod problem;
+mod recommend;
+pub mod rule_table_signatures;
 mod rules;
+mod segment_rules;
 mod shard;
 pub mod signatures;
 mod step_signatures;
@@ -41,6 +45,10 @@ mod brute_force_tests;
 #[cfg(test)]
 mod encode_tests;
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
+mod one_problem_reference_tests;
+#[cfg(test)]
 mod one_problem_tests;
 #[cfg(test)]
 mod plan;
@@ -52,4 +60,5 @@ pub use encode_baskets::EncodeBaskets;
 pub use mine_segment::MineSegment;
 pub use mine_tasks::MineTasks;
 pub use prefixes::{BasketPrefixes, PREFIX};
+pub use recommend::RecommendForBasket;
 pub use shard::MineShard;

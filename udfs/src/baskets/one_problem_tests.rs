@@ -64,7 +64,12 @@ fn table(tree: &[(i64, i64)]) -> RecordBatch {
 }
 
 /// Plan (a).
-fn segment(rows: &RecordBatch, tree: Option<&[(i64, i64)]>, size: usize, given: &Value) -> Result<RecordBatch> {
+pub(super) fn segment(
+    rows: &RecordBatch,
+    tree: Option<&[(i64, i64)]>,
+    size: usize,
+    given: &Value,
+) -> Result<RecordBatch> {
     let sides: &[&str] = if tree.is_some() { &["categories"] } else { &[] };
     let bound = bind(&MineSegment, rows, sides, given)?;
     let mut worker = bound.worker();
@@ -78,7 +83,12 @@ fn segment(rows: &RecordBatch, tree: Option<&[(i64, i64)]>, size: usize, given: 
 }
 
 /// The first half of plan (b).
-fn encoded(rows: &RecordBatch, tree: Option<&[(i64, i64)]>, size: usize, given: &Value) -> Result<RecordBatch> {
+pub(super) fn encoded(
+    rows: &RecordBatch,
+    tree: Option<&[(i64, i64)]>,
+    size: usize,
+    given: &Value,
+) -> Result<RecordBatch> {
     let sides: &[&str] = if tree.is_some() { &["categories"] } else { &[] };
     let bound = bind(&EncodeBaskets, rows, sides, given)?;
     let mut worker = bound.worker();
@@ -92,7 +102,7 @@ fn encoded(rows: &RecordBatch, tree: Option<&[(i64, i64)]>, size: usize, given: 
 }
 
 /// The second half of plan (b), with two workers that share the tasks.
-fn tasks(packed: &RecordBatch, item: &DataType, given: &Value) -> Result<RecordBatch> {
+pub(super) fn tasks(packed: &RecordBatch, item: &DataType, given: &Value) -> Result<RecordBatch> {
     let shards = given["shards"].as_i64().unwrap();
     let row = |task: i64| {
         batch(vec![("task", Arc::new(Int64Array::from(vec![task])) as ArrayRef), ("item", new_null_array(item, 1))])

@@ -79,6 +79,11 @@ impl Share {
         ((whole * numerator + denominator - 1) / denominator) as i64
     }
 
+    /// Numerator and denominator.
+    pub fn fraction(self) -> (u64, u64) {
+        (self.numerator, self.denominator)
+    }
+
     /// Whether `part` is more than this share of `whole`.
     pub fn is_below(self, part: i64, whole: i64) -> bool {
         part as i128 * self.denominator as i128 > whole as i128 * self.numerator as i128

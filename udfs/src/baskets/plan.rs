@@ -76,9 +76,21 @@ pub(super) fn shard_schema(item: &DataType) -> Arc<Schema> {
         Field::new("rank", DataType::Int64, true),
         Field::new("item", item.clone(), true),
         Field::new("n_item", DataType::Int64, true),
+        Field::new("pieces", DataType::Int64, true),
         Field::new("min_count", DataType::Int64, true),
+        Field::new("n_baskets", DataType::Int64, true),
         Field::new("prefix", super::columns::list_of(DataType::UInt32), true),
+        Field::new("weight", DataType::Int64, true),
     ]))
+}
+
+/// Into how many pieces a rank is cut: some into none, some into several, up to one for each shard.
+fn pieces(rank: i64, layout: Layout) -> i64 {
+    match (rank + layout.seed as i64 % 3).rem_euclid(3) {
+        0 => 1,
+        1 => (layout.shards as i64).min(3),
+        _ => layout.shards as i64,
+    }
 }
 
 /// The rows that reach `mine_shard`, by shard. Baskets hold positions in `items`.
@@ -98,14 +110,19 @@ pub(super) fn shard_rows(
     let ranked = Arc::new(Schema::new(vec![
         Field::new("basket", DataType::Int64, false),
         Field::new("rank", DataType::Int64, false),
+        Field::new("pieces", DataType::Int64, false),
     ]));
     let mut order: Vec<usize> = (0..baskets.len()).collect();
     shuffle(&mut order, layout.seed);
     let groups = order.iter().filter_map(|&b| {
         let mut ranks: Vec<i64> = baskets[b].iter().filter_map(|&i| rank[i as usize]).collect();
         ranks.sort();
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(Int64Array::from(vec![b as i64; ranks.len()])), Arc::new(Int64Array::from(ranks))];
+        let cut: Vec<i64> = ranks.iter().map(|&rank| pieces(rank, layout)).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![b as i64; ranks.len()])),
+            Arc::new(Int64Array::from(ranks)),
+            Arc::new(Int64Array::from(cut)),
+        ];
         let rows = RecordBatch::try_new(Arc::clone(&ranked), columns).unwrap();
         (rows.num_rows() > 0).then(|| slices(&rows, layout.batch))
     });
@@ -132,8 +149,11 @@ pub(super) fn shard_rows(
             numbers(&|r| r as i64),
             take(items, &positions, None)?,
             numbers(&|r| n[all[r] as usize]),
+            numbers(&|r| pieces(r as i64, layout)),
             numbers(&|_| min_count),
-            new_null_array(schema.field(6).data_type(), all.len()),
+            numbers(&|_| baskets.len() as i64),
+            new_null_array(schema.field(8).data_type(), all.len()),
+            new_null_array(schema.field(9).data_type(), all.len()),
         ];
         let picked = UInt32Array::from(rows.clone());
         let null = |at: usize| new_null_array(schema.field(at).data_type(), rows.len());
@@ -144,7 +164,10 @@ pub(super) fn shard_rows(
             null(3),
             null(4),
             null(5),
+            null(6),
+            null(7),
             take(prefixes.column(2), &picked, None)?,
+            Arc::new(Int64Array::from(vec![1; rows.len()])),
         ];
         let parts = [
             RecordBatch::try_new(Arc::clone(&schema), dictionary)?,
@@ -155,7 +178,7 @@ pub(super) fn shard_rows(
     shards.collect::<crate::Result<Vec<_>>>().map(|all| all.into_iter().filter(|g| !g.is_empty()).collect())
 }
 
-/// All frequent itemsets, as `mine_shard` gives them: itemset, n, len.
+/// All frequent itemsets: itemset, n, len.
 pub(super) fn itemsets(
     baskets: &[Vec<u32>],
     items: &ArrayRef,
@@ -174,7 +197,7 @@ pub(super) fn mine(
     layout: Layout,
 ) -> crate::Result<RecordBatch> {
     let args = json!({"shards": layout.shards, "max_len": max_len});
-    run(bind(&MineShard, &shard_schema(item), args)?.as_ref(), groups)
+    Ok(run(bind(&MineShard, &shard_schema(item), args)?.as_ref(), groups)?.project(&[0, 3, 1])?)
 }
 
 /// All rules between the parts of itemsets.

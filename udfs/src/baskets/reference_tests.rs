@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Levels with more itemsets have no checksum, see `fim_reference.py`.
-const ITEMSETS_MAX: u64 = 4_000_000;
+pub(super) const ITEMSETS_MAX: u64 = 4_000_000;
 /// Rules beyond this are left out, to keep the test short.
-const RULES_MAX: u64 = 1_000_000;
+pub(super) const RULES_MAX: u64 = 1_000_000;
 
 /// The shared directory, or `None` (loudly) if it is absent and nobody insists on it.
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     // Asked when the test runs: clones that share a target folder share binaries too.
     let crate_dir =
         std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
@@ -42,7 +42,7 @@ fn shared() -> Option<PathBuf> {
     found
 }
 
-fn json_file(path: &Path) -> Option<Value> {
+pub(super) fn json_file(path: &Path) -> Option<Value> {
     path.exists().then(|| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
@@ -62,7 +62,7 @@ fn encode(column: &ArrayRef) -> (Vec<u32>, ArrayRef) {
 }
 
 /// Distinct items of each basket, as positions in the list of items.
-fn load(directory: &Path) -> (Vec<Vec<u32>>, ArrayRef) {
+pub(super) fn load(directory: &Path) -> (Vec<Vec<u32>>, ArrayRef) {
     let file = std::fs::File::open(directory.join("transactions.parquet")).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let rules = json_file(&directory.join("filter.json"));
@@ -147,7 +147,7 @@ fn checksums(rows: usize, line: impl Fn(usize, &mut Vec<u8>)) -> (String, String
     (hex, format!("{sum:016x}"))
 }
 
-fn check_itemsets(set: &str, level: &Value, mined: &RecordBatch) {
+pub(super) fn check_itemsets(set: &str, level: &Value, mined: &RecordBatch) {
     let context = format!("{set} at count {}", level["min_count"]);
     assert_eq!(mined.num_rows() as u64, level["itemsets"].as_u64().unwrap(), "{context}");
     let mut by_size: HashMap<String, u64> = HashMap::new();
@@ -165,7 +165,7 @@ fn check_itemsets(set: &str, level: &Value, mined: &RecordBatch) {
     }
 }
 
-fn check_rules(context: &str, expected: &Value, derived: &RecordBatch) {
+pub(super) fn check_rules(context: &str, expected: &Value, derived: &RecordBatch) {
     assert_eq!(derived.num_rows() as u64, expected["rules"].as_u64().unwrap(), "{context}");
     let (x, y) = (Lists::new(derived.column(0)), Lists::new(derived.column(1)));
     let number = |name: &str| derived.column_by_name(name).unwrap().as_primitive::<Int64Type>();

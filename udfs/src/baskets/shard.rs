@@ -1,27 +1,35 @@
 //! `mine_shard`: one independent mining task.  In: the frequent items and a shard's prefixes. Out: its itemsets.
 
-use super::columns::{check_type, element_type, integers, list_of, lists, no_nulls};
+use super::columns::{check_type, element_type, integers, lists, no_nulls};
+use super::finished::Finished;
+use super::itemset_rows::{
+    DictionaryInfo, dictionary_rows, itemset_columns, itemset_fields, packed_fields, packed_rows,
+};
 use super::itemsets::Itemsets;
-use super::mining::{Method, Search, Task, mine};
-use super::prefixes::to_rank;
-use super::signatures::{MAX_LEN, SHARDS};
+use super::mining::{Method, Part, Search, Task, mine};
+use super::options::method;
+use super::prefixes::{shard_of, to_pieces, to_rank};
+use super::problem::check_found;
+use super::signatures::{MAX_ITEMSETS, MAX_LEN, METHOD, SHARDS};
+use super::step_signatures::{MINED, RESULT_OF_TASK};
 use super::transactions::TransactionBuf;
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use crate::signature::{Class, Column, Output, Role, Signature};
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{concat, sort_to_indices, take};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, UInt32Type};
 use std::sync::Arc;
 
-/// Mines the itemsets whose rarest item belongs to the shard, so that each itemset comes out of exactly one shard.
+/// Mines the itemsets of the shard's pieces, so that each itemset comes out of exactly one shard.
 ///
-/// In: rows of kind 0, one for each frequent item (`rank`, `item`, `n_item`, `min_count`), then rows of kind 1, one for
-/// each basket that holds an item of the shard (`prefix`, from `basket_prefixes` with the same `shards`). Out: itemsets,
-/// items ascending, in an order that depends on the set of rows only. Errors: `Data` if the rows do not fit together,
-/// `Limit` if the itemsets explode. Cost and source: see [`super::mining`].
+/// In: rows of kind 0, one for each frequent item (`rank`, `item`, `n_item`, `pieces`, `min_count`, `n_baskets`), then rows of
+/// kind 1, each a transaction of `basket_prefixes` with the same `shards` and the number of baskets that share it
+/// (`prefix`, `weight`), in any order, equal ones apart or together. Out: with `result => 'itemsets'` the itemsets as
+/// `frequent_itemsets` gives them, with `'packed'` rows for `derive_rules`, of which shard 0 sends the dictionary. Errors:
+/// `Data` if the rows do not fit together, `Limit` if the itemsets explode. Cost and source: see [`super::mining`].
 pub struct MineShard;
 
 const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
@@ -33,25 +41,19 @@ static SIGNATURE: Signature = Signature {
     summary: "the frequent itemsets of one shard",
     columns: &[
         column("shard", Role::Key, Class::Exact, "number of the shard, 0 to shards - 1"),
-        column("kind", Role::Order, Class::Exact, "0: a frequent item; 1: the prefix of a basket"),
+        column("kind", Role::Order, Class::Exact, "0: a frequent item; 1: the prefix of baskets"),
         column("rank", Role::Value, Class::Exact, "kind 0: position of the item, 0 for the most frequent"),
         column("item", Role::Value, Class::Exact, "kind 0: the item"),
         column("n_item", Role::Value, Class::Exact, "kind 0: baskets that hold the item"),
-        column(
-            "min_count",
-            Role::Value,
-            Class::Exact,
-            "kind 0: baskets that must hold an itemset, the same on all rows",
-        ),
-        column("prefix", Role::Value, Class::Any, "kind 1: ranks of a basket, ascending, the last of them the shard's"),
+        column("pieces", Role::Value, Class::Exact, "kind 0: into how many pieces its itemsets are cut, 1 to shards"),
+        column("min_count", Role::Value, Class::Exact, "kind 0: baskets that must hold an itemset, one for all rows"),
+        column("n_baskets", Role::Value, Class::Exact, "kind 0: baskets in all, one for all rows"),
+        column("prefix", Role::Value, Class::Any, "kind 1: ranks that baskets hold, ascending"),
+        column("weight", Role::Value, Class::Exact, "kind 1: how many baskets"),
     ],
     tables: &[],
-    params: &[MAX_LEN, SHARDS],
-    output: &[
-        Output { name: "itemset", kind: "list of the item's type", meaning: "items, ascending" },
-        Output { name: "n", kind: "BIGINT", meaning: "baskets that hold all of them" },
-        Output { name: "len", kind: "INTEGER", meaning: "number of items" },
-    ],
+    params: &[MAX_LEN, MAX_ITEMSETS, METHOD, SHARDS, RESULT_OF_TASK],
+    output: &[Output { name: "<result>", kind: "as the result has them", meaning: "columns as those of mine_tasks" }],
 };
 
 impl GroupFunction for MineShard {
@@ -64,44 +66,54 @@ impl GroupFunction for MineShard {
     }
 
     fn bind(&self, input: &GroupSchema, args: &Args) -> Result<Arc<dyn BoundFunction>> {
-        for at in [0, 1, 2, 4, 5] {
+        for at in [0, 1, 2, 4, 5, 6, 7, 9] {
             let field = input.schema.field(at);
             check_type(SIGNATURE.name, field, field.data_type().is_integer(), "integer")?;
         }
-        let prefix = element_type(SIGNATURE.name, input.schema.field(6), "list of integers")?;
-        check_type(SIGNATURE.name, input.schema.field(6), prefix.is_integer(), "list of integers")?;
-        let max_len = if args.is_null("max_len")? { usize::MAX } else { args.integer("max_len")? as usize };
-        let item = input.schema.field(3).data_type().clone();
-        Ok(Arc::new(Bound { item, max_len, shards: args.integer("shards")? as usize }))
+        let prefix = element_type(SIGNATURE.name, input.schema.field(8), "list of integers")?;
+        check_type(SIGNATURE.name, input.schema.field(8), prefix.is_integer(), "list of integers")?;
+        Ok(Arc::new(Bound(Arc::new(Plan {
+            item: input.schema.field(3).data_type().clone(),
+            max_len: if args.is_null("max_len")? { usize::MAX } else { args.integer("max_len")? as usize },
+            max_itemsets: args.integer("max_itemsets")? as u64,
+            method: method(args.text("method")?)?,
+            shards: args.integer("shards")? as usize,
+            packed: args.text("result")? == MINED[1],
+        }))))
     }
 }
 
-#[derive(Debug, Clone)]
-struct Bound {
+struct Plan {
     item: DataType,
     max_len: usize,
+    max_itemsets: u64,
+    method: Method,
     shards: usize,
+    packed: bool,
 }
+
+impl Plan {
+    fn fields(&self) -> Vec<Field> {
+        if self.packed { packed_fields(&self.item) } else { itemset_fields(&self.item) }
+    }
+}
+
+struct Bound(Arc<Plan>);
 
 impl BoundFunction for Bound {
     fn output(&self) -> Vec<Field> {
-        vec![
-            Field::new("itemset", list_of(self.item.clone()), false),
-            Field::new("n", DataType::Int64, false),
-            Field::new("len", DataType::Int32, false),
-        ]
+        self.0.fields()
     }
 
     fn worker(&self) -> Box<dyn GroupWorker> {
-        Box::new(Worker { bound: self.clone(), group: Group::default(), done: Vec::new() })
+        Box::new(Worker { plan: Arc::clone(&self.0), group: Group::default(), done: Finished::default() })
     }
 }
 
 struct Worker {
-    bound: Bound,
+    plan: Arc<Plan>,
     group: Group,
-    /// Output of the groups since the last `take`.
-    done: Vec<[ArrayRef; 3]>,
+    done: Finished,
 }
 
 /// The rows of one shard.
@@ -111,11 +123,14 @@ struct Group {
     items: Vec<ArrayRef>,
     ranks: Vec<u32>,
     n_items: Vec<i64>,
-    min_count: Option<i64>,
+    pieces: Vec<u32>,
+    /// `min_count` and `n_baskets`.
+    totals: Option<(i64, i64)>,
     /// All prefixes, one after the other.
     prefixes: Vec<u32>,
     /// Where each prefix ends.
     ends: Vec<u32>,
+    weights: Vec<i64>,
 }
 
 impl GroupWorker for Worker {
@@ -126,73 +141,124 @@ impl GroupWorker for Worker {
             return Err(Error::Data(format!("{}: rows must be of kind 0, then of kind 1", SIGNATURE.name)));
         }
         self.group.shard = Some(integers(SIGNATURE.name, "shard", rows.column(0))?.value(0));
-        self.group.push_items(&rows.slice(0, items))?;
-        self.group.push_prefixes(&rows.column(6).slice(items, rows.num_rows() - items))
+        self.group.push_items(&rows.slice(0, items), self.plan.shards)?;
+        self.group.push_prefixes(&rows.slice(items, rows.num_rows() - items))
     }
 
     fn finish(&mut self, context: &dyn GroupContext) -> Result<Outcome> {
         let group = std::mem::take(&mut self.group);
-        let (dictionary, found) = group.mine(&self.bound, context)?;
-        let rows = found.len();
-        let bytes = found.codes.len() * (dictionary.get_array_memory_size() / dictionary.len().max(1) + 4);
-        context.reserve(self.memory_bytes() + found.memory_bytes() + bytes + rows * 16)?;
-        self.done.push(self.bound.columns(&dictionary, found)?);
+        let plan = Arc::clone(&self.plan);
+        let dictionary = group.dictionary()?;
+        let shard = group.shard(&plan)?;
+        let (min_count, n_baskets) = group.totals()?;
+        let found = group.mine(shard, min_count, &dictionary, &plan, self.done.memory_bytes(), context)?;
+        check_found(found.len(), plan.max_itemsets)?;
+        let width = dictionary.items.get_array_memory_size() / dictionary.items.len().max(1) + 4;
+        // Packed, each itemset is written twice, and again where rows are put together.
+        let out = if plan.packed { 4 * found.memory_bytes() } else { found.codes.len() * width };
+        context.reserve(self.memory_bytes() + found.memory_bytes() + out)?;
+        let mut rows = 0;
+        if plan.packed {
+            if shard == 0 {
+                let info = DictionaryInfo { n_baskets, min_count };
+                rows += self.done.push(dictionary_rows(&dictionary.items, &dictionary.n_items, info, plan.shards)?);
+            }
+            rows += self.done.push(packed_rows(&found, plan.shards, &plan.item)?);
+        } else {
+            rows += self.done.push(itemset_columns(SIGNATURE.name, &dictionary.items, found, n_baskets)?);
+        }
         Ok(Outcome { rows, refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        if self.done.is_empty() {
-            self.done.push(self.bound.columns(&arrow::array::new_empty_array(&self.bound.item), Itemsets::new(1))?);
-        }
-        let done = std::mem::take(&mut self.done);
-        let column = |i: usize| -> Result<ArrayRef> {
-            match &done[..] {
-                [one] => Ok(Arc::clone(&one[i])),
-                all => Ok(concat(&all.iter().map(|columns| columns[i].as_ref()).collect::<Vec<_>>())?),
-            }
-        };
-        Ok(vec![column(0)?, column(1)?, column(2)?])
+        self.done.take(&self.plan.fields())
     }
 
     fn memory_bytes(&self) -> usize {
-        let done: usize = self.done.iter().flatten().map(|array| array.get_array_memory_size()).sum();
-        self.group.memory_bytes() + done
+        self.group.memory_bytes() + self.done.memory_bytes()
+    }
+}
+
+/// The frequent items by rank.
+struct Dictionary {
+    items: ArrayRef,
+    n_items: Vec<i64>,
+    pieces: Vec<u32>,
+}
+
+impl Dictionary {
+    /// The tasks of a shard, the rarest item first.
+    fn tasks(&self, shard: usize, shards: usize) -> Vec<Task> {
+        let of_rank = |rank: u32| {
+            let of = self.pieces[rank as usize];
+            let mine = (0..of).filter(move |&nth| shard_of(rank, nth, shards) == shard);
+            mine.map(move |nth| Task { item: rank, second: (of > 1).then_some(Part { nth, of }) })
+        };
+        (0..self.pieces.len() as u32).rev().flat_map(of_rank).collect()
+    }
+
+    /// Each item that is the shard's alone must come out with the number of baskets that the dictionary states: nothing got
+    /// lost.
+    fn check(&self, found: &Itemsets, tasks: &[Task]) -> Result<()> {
+        let mut mined = vec![0i64; self.n_items.len()];
+        for i in 0..found.len() {
+            if let &[rank] = found.items(i) {
+                mined[rank as usize] = found.counts[i];
+            }
+        }
+        for task in tasks.iter().filter(|task| task.second.is_none_or(|part| part.nth == 0)) {
+            let (got, stated) = (mined[task.item as usize], self.n_items[task.item as usize]);
+            if got != stated {
+                return Err(Error::Data(format!(
+                    "{}: the prefixes of a shard do not hold an item as often as its n_item states: rank={}, \
+                     n_item={stated}, prefixes={got} (0 stands for fewer than min_count)",
+                    SIGNATURE.name, task.item
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Group {
     fn memory_bytes(&self) -> usize {
         let items: usize = self.items.iter().map(|array| array.get_array_memory_size()).sum();
-        let halves = self.ranks.capacity() + self.prefixes.capacity() + self.ends.capacity();
-        items + self.n_items.capacity() * 8 + halves * 4
+        let halves = self.ranks.capacity() + self.pieces.capacity() + self.prefixes.capacity() + self.ends.capacity();
+        items + (self.n_items.capacity() + self.weights.capacity()) * 8 + halves * 4
     }
 
-    fn push_items(&mut self, rows: &RecordBatch) -> Result<()> {
+    fn push_items(&mut self, rows: &RecordBatch, shards: usize) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        for &rank in integers(SIGNATURE.name, "rank", rows.column(2))?.values() {
+        let numbers = |name: &str, at: usize| integers(SIGNATURE.name, name, rows.column(at));
+        for &rank in numbers("rank", 2)?.values() {
             self.ranks.push(to_rank(rank)?);
         }
         no_nulls(SIGNATURE.name, "item", rows.column(3))?;
         self.items.push(Arc::clone(rows.column(3)));
-        self.n_items.extend_from_slice(integers(SIGNATURE.name, "n_item", rows.column(4))?.values());
-        for &min_count in integers(SIGNATURE.name, "min_count", rows.column(5))?.values() {
-            if min_count < 1 || *self.min_count.get_or_insert(min_count) != min_count {
+        self.n_items.extend_from_slice(numbers("n_item", 4)?.values());
+        for &pieces in numbers("pieces", 5)?.values() {
+            self.pieces.push(to_pieces(pieces, shards)?);
+        }
+        let (min_counts, n_baskets) = (numbers("min_count", 6)?, numbers("n_baskets", 7)?);
+        for totals in min_counts.values().iter().copied().zip(n_baskets.values().iter().copied()) {
+            if totals.0 < 1 || *self.totals.get_or_insert(totals) != totals {
                 return Err(Error::Data(format!(
-                    "{}: min_count must be at least 1 and the same on all rows: min_count={min_count}",
-                    SIGNATURE.name
+                    "{}: min_count must be at least 1, and n_baskets and it the same on all rows: min_count={}, \
+                     n_baskets={}",
+                    SIGNATURE.name, totals.0, totals.1
                 )));
             }
         }
         Ok(())
     }
 
-    fn push_prefixes(&mut self, column: &ArrayRef) -> Result<()> {
-        if column.is_empty() {
+    fn push_prefixes(&mut self, rows: &RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
             return Ok(());
         }
-        let prefixes = lists(SIGNATURE.name, "prefix", column, &DataType::UInt32)?;
+        let prefixes = lists(SIGNATURE.name, "prefix", rows.column(8), &DataType::UInt32)?;
         let ranks = prefixes.values().as_primitive::<UInt32Type>().values();
         let offsets = prefixes.value_offsets();
         let (first, last) = (offsets[0], offsets[prefixes.len()]);
@@ -206,43 +272,57 @@ impl Group {
         }
         self.prefixes.extend_from_slice(&ranks[first as usize..last as usize]);
         self.ends.extend(offsets[1..].iter().map(|&end| (base + (end - first) as usize) as u32));
+        let weights = integers(SIGNATURE.name, "weight", rows.column(9))?;
+        if let Some(weight) = weights.values().iter().find(|&&weight| weight < 1) {
+            return Err(Error::Data(format!("{}: a weight must be at least 1: weight={weight}", SIGNATURE.name)));
+        }
+        self.weights.extend_from_slice(weights.values());
         Ok(())
     }
 
-    /// The dictionary, sorted by item, and the itemsets in codes of the dictionary.
-    fn mine(self, bound: &Bound, context: &dyn GroupContext) -> Result<(ArrayRef, Itemsets)> {
-        let (Some(shard), Some(min_count)) = (self.shard, self.min_count) else {
-            return Err(Error::Data(format!("{}: a shard has prefixes but no items of kind 0", SIGNATURE.name)));
-        };
-        let shard = usize::try_from(shard).ok().filter(|&s| s < bound.shards).ok_or_else(|| {
-            Error::Data(format!("{}: shard out of range: shard={shard}, shards={}", SIGNATURE.name, bound.shards))
-        })?;
-        let (dictionary, code_of_rank, n_of_rank) = self.dictionary()?;
-        self.check_prefixes(shard, bound.shards)?;
-        context.reserve(self.memory_bytes() * 3)?;
-        let transactions = self.merged(code_of_rank.len());
-        let mut found = Itemsets::new(bound.max_len);
-        let mut tasks = Task::all(code_of_rank.len());
-        tasks.retain(|task| task.item as usize % bound.shards == shard);
-        let search =
-            Search { min_count: min_count as u64, max_len: bound.max_len, method: Method::Auto, conflicts: None };
-        mine(transactions.view(), &tasks, &search, &mut found, context)?;
-        check_single_items(&found, &tasks, &n_of_rank)?;
-        found.codes.iter_mut().for_each(|code| *code = code_of_rank[*code as usize]);
-        found.offsets.windows(2).for_each(|w| found.codes[w[0] as usize..w[1] as usize].sort_unstable());
-        Ok((dictionary, found))
+    fn totals(&self) -> Result<(i64, i64)> {
+        self.totals
+            .ok_or_else(|| Error::Data(format!("{}: a shard has prefixes but no items of kind 0", SIGNATURE.name)))
     }
 
-    /// Items in ascending order, and for each rank its item's place there and its number of baskets.
-    fn dictionary(&self) -> Result<(ArrayRef, Vec<u32>, Vec<i64>)> {
+    fn shard(&self, plan: &Plan) -> Result<usize> {
+        let shard = self.shard.unwrap_or(-1);
+        usize::try_from(shard).ok().filter(|&s| s < plan.shards).ok_or_else(|| {
+            Error::Data(format!("{}: shard out of range: shard={shard}, shards={}", SIGNATURE.name, plan.shards))
+        })
+    }
+
+    /// The itemsets of the shard in ranks. `held`: bytes of the caller.
+    fn mine(
+        self,
+        shard: usize,
+        min_count: i64,
+        dictionary: &Dictionary,
+        plan: &Plan,
+        held: usize,
+        context: &dyn GroupContext,
+    ) -> Result<Itemsets> {
+        self.check_prefixes(shard, plan.shards, &dictionary.pieces)?;
+        context.reserve(held + self.memory_bytes() * 3)?;
+        let rows = self.merged(dictionary.pieces.len());
+        drop(self);
+        let tasks = dictionary.tasks(shard, plan.shards);
+        let search =
+            Search { min_count: min_count as u64, max_len: plan.max_len, method: plan.method, conflicts: None };
+        let mut found = Itemsets::new(plan.max_len);
+        mine(rows.view(), &tasks, &search, &mut found, context)?;
+        dictionary.check(&found, &tasks)?;
+        Ok(found)
+    }
+
+    /// The items in order of rank.
+    fn dictionary(&self) -> Result<Dictionary> {
+        self.totals()?;
         let items = concat(&self.items.iter().map(|a| a.as_ref()).collect::<Vec<_>>())?;
-        let order = sort_to_indices(&items, None, None)?;
-        let mut codes = vec![u32::MAX; items.len()];
-        let mut counts = vec![0; items.len()];
-        for (code, &row) in order.values().iter().enumerate() {
-            let rank = self.ranks[row as usize] as usize;
-            match codes.get_mut(rank) {
-                Some(slot) if *slot == u32::MAX => *slot = code as u32,
+        let mut row_of = vec![u32::MAX; items.len()];
+        for (row, &rank) in self.ranks.iter().enumerate() {
+            match row_of.get_mut(rank as usize) {
+                Some(slot) if *slot == u32::MAX => *slot = row as u32,
                 _ => {
                     return Err(Error::Data(format!(
                         "{}: ranks of the items must be 0, 1, 2 and so on, each once: rank={rank}, items={}",
@@ -251,17 +331,24 @@ impl Group {
                     )));
                 }
             }
-            counts[rank] = self.n_items[row as usize];
         }
-        Ok((take(&items, &order, None)?, codes, counts))
+        Ok(Dictionary {
+            n_items: row_of.iter().map(|&row| self.n_items[row as usize]).collect(),
+            pieces: row_of.iter().map(|&row| self.pieces[row as usize]).collect(),
+            items: take(&items, &UInt32Array::from(row_of), None)?,
+        })
     }
 
-    fn check_prefixes(&self, shard: usize, shards: usize) -> Result<()> {
+    fn check_prefixes(&self, shard: usize, shards: usize, pieces: &[u32]) -> Result<()> {
         let mut start = 0;
         for &end in &self.ends {
             let prefix = &self.prefixes[start..end as usize];
-            let known = prefix.last().is_some_and(|&r| (r as usize) < self.ranks.len() && r as usize % shards == shard);
-            if !known || prefix.windows(2).any(|w| w[0] >= w[1]) {
+            let of_shard = |&rank: &u32| {
+                let pieces = pieces.get(rank as usize).copied().unwrap_or(0);
+                // The pieces of a rank lie side by side from the shard of its first one.
+                (shard + shards - rank as usize % shards) % shards < pieces as usize
+            };
+            if !prefix.last().is_some_and(of_shard) || prefix.windows(2).any(|w| w[0] >= w[1]) {
                 return Err(Error::Data(format!(
                     "{}: a prefix must hold ranks of kind 0, ascending, the last of them the shard's: \
                      shard={shard}, shards={shards}, items={}",
@@ -274,7 +361,7 @@ impl Group {
         Ok(())
     }
 
-    /// Equal prefixes become one transaction with a weight; sorted, so that the order of rows leaves no trace.
+    /// Equal prefixes become one transaction; sorted, so that the order of rows leaves no trace.
     fn merged(&self, n_items: usize) -> TransactionBuf {
         let start = |i: usize| if i == 0 { 0 } else { self.ends[i - 1] as usize };
         let prefix = |i: u32| &self.prefixes[start(i as usize)..self.ends[i as usize] as usize];
@@ -282,40 +369,9 @@ impl Group {
         order.sort_unstable_by(|&a, &b| prefix(a).cmp(prefix(b)));
         let mut merged = TransactionBuf { n_items, ..TransactionBuf::default() };
         for equal in order.chunk_by(|&a, &b| prefix(a) == prefix(b)) {
-            merged.push(prefix(equal[0]), equal.len() as u64);
+            merged.push(prefix(equal[0]), equal.iter().map(|&i| self.weights[i as usize] as u64).sum());
         }
         merged
-    }
-}
-
-/// Each item of the shard must come out with the number of baskets that the dictionary states: nothing got lost.
-fn check_single_items(found: &Itemsets, tasks: &[Task], n_of_rank: &[i64]) -> Result<()> {
-    let mut mined = vec![0i64; n_of_rank.len()];
-    for i in 0..found.len() {
-        if let &[rank] = found.items(i) {
-            mined[rank as usize] = found.counts[i];
-        }
-    }
-    for rank in tasks.iter().map(|task| task.item as usize) {
-        let (got, stated) = (mined[rank], n_of_rank[rank]);
-        if got != stated {
-            return Err(Error::Data(format!(
-                "{}: the prefixes of a shard do not hold an item as often as its n_item states: rank={rank}, \
-                 n_item={stated}, prefixes={got} (0 stands for fewer than min_count)",
-                SIGNATURE.name
-            )));
-        }
-    }
-    Ok(())
-}
-
-impl Bound {
-    /// Itemsets in codes of a dictionary as output columns.
-    fn columns(&self, dictionary: &ArrayRef, found: Itemsets) -> Result<[ArrayRef; 3]> {
-        let len: Int32Array = found.offsets.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>().into();
-        let n = Int64Array::from(found.counts);
-        let itemset = decode(SIGNATURE.name, dictionary, found.codes, found.offsets)?;
-        Ok([Arc::new(itemset), Arc::new(n), Arc::new(len)])
     }
 }
 

@@ -103,7 +103,8 @@ pub(super) const MAX_ITEMSETS: Param = Param {
     kind: Kind::Integer { min: 1, max: i64::MAX },
     default: Some("5000000"),
     meaning: "most itemsets of a segment, counted before any is written; beyond it the run is refused with their number, \
-              the support that fits and the items that cause them",
+              the support that fits and the items that cause them; with the plan prefix, in which no task sees \
+              all baskets, it holds for each shard",
 };
 
 const MAX_BASKET_ITEMS: Param = Param {

@@ -78,8 +78,16 @@ pub(super) const ENCODED: Table = Table {
     meaning: "what encode_baskets gave, in its columns and types",
 };
 
-/// What `mine_tasks` gives.
+/// What `mine_tasks` and `mine_shard` give.
 pub(super) const MINED: [&str; 2] = ["itemsets", "packed"];
+
+pub(super) const RESULT_OF_TASK: Param = Param {
+    name: "result",
+    kind: Kind::Choice(|| MINED.to_vec()),
+    default: Some("\"itemsets\""),
+    meaning: "itemsets: itemset, len, support, n, n_baskets; packed: rows for derive_rules, for rules and for closed \
+              and maximal itemsets",
+};
 
 /// `mine_tasks(tasks, task => , item => , encoded => ..)`: the itemsets of one task.
 pub(super) static MINE_TASKS: Signature = Signature {
@@ -90,19 +98,7 @@ pub(super) static MINE_TASKS: Signature = Signature {
         column("item", Role::Value, Class::Any, "null, of the item's type: says what an itemset is made of"),
     ],
     tables: &[ENCODED],
-    params: &[
-        MAX_LEN,
-        MAX_ITEMSETS,
-        METHOD,
-        SHARDS,
-        Param {
-            name: "result",
-            kind: Kind::Choice(|| MINED.to_vec()),
-            default: Some("\"itemsets\""),
-            meaning: "itemsets: itemset, len, support, n, n_baskets; packed: rows for derive_rules, for rules and for closed \
-                      and maximal itemsets",
-        },
-    ],
+    params: &[MAX_LEN, MAX_ITEMSETS, METHOD, SHARDS, RESULT_OF_TASK],
     output: &[
         output("itemset", "list of the item's type", "itemsets: items, ascending"),
         output("len", "INTEGER", "itemsets: number of items"),

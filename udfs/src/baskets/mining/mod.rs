@@ -3,8 +3,10 @@
 mod bit_machine;
 mod lcm;
 mod sink;
+mod tally;
 
 pub use sink::Sink;
+pub use tally::Tally;
 
 use super::transactions::Transactions;
 use crate::error::Result;
