@@ -15,7 +15,9 @@ say() { echo "s3.sh: $*" >&2; exit 1; }
 uuid() { cat /proc/sys/kernel/random/uuid; }
 wait_for() { local what=$1 n; shift; for ((n = 0; n < 300; n++)); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; say "$what did not come up in 60 s"; }
 
-if ! command -v radosgw ceph-mon ceph-osd curl openssl >/dev/null; then
+# One by one: asked for several, `command -v` is content with any of them.
+missing() { local tool; for tool in radosgw ceph-mon ceph-osd curl openssl; do command -v "$tool" >/dev/null || return 0; done; return 1; }
+if missing; then
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || say "needs radosgw, ceph-mon, ceph-osd, curl and openssl: install them, or run as root on Debian"
   (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends radosgw ceph-mon ceph-osd curl openssl) >/dev/null 2>&1 ||
     say "apt-get could not install radosgw ceph-mon ceph-osd curl openssl"
