@@ -3,9 +3,9 @@
 use super::columns::{check_type, element_type, integers, list_of, lists};
 use super::itemset_index::{ByteHash, ItemsetIndex};
 use super::metrics::{Counts, METRICS};
+use super::rule_signatures::{RULE_OUTPUT, RULES};
 use super::rules::{LENGTH_MAX, Rules, Wanted, derive};
 use super::shard::decode;
-use super::signatures::{MAX_CONSEQUENT, MIN_CONFIDENCE, MIN_LIFT, RULE_OUTPUT};
 use super::threshold::Threshold;
 use crate::args::Args;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ static SIGNATURE: Signature = Signature {
         column("n_baskets", Role::Value, Class::Exact, "baskets in all, the same on all rows"),
     ],
     tables: &[],
-    params: &[MIN_CONFIDENCE, MIN_LIFT, MAX_CONSEQUENT],
+    params: &RULES,
     output: &RULE_OUTPUT,
 };
 

@@ -4,9 +4,11 @@
 //! antecedent, which more baskets hold, so that confidence can only fall. Source: Agrawal, Srikant, Fast Algorithms for
 //! Mining Association Rules, VLDB 1994, section 3 (ap-genrules).
 
-use super::itemset_index::{ItemsetIndex, item_hash};
-use super::metrics::Counts;
-use super::threshold::Threshold;
+use crate::baskets::itemset_index::{ItemsetIndex, item_hash};
+use crate::baskets::metrics::Counts;
+use crate::baskets::threshold::Threshold;
+pub mod options;
+
 use crate::error::{Error, Result};
 use crate::functions::GroupContext;
 
