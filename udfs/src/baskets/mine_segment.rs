@@ -1,13 +1,18 @@
 //! `mine_segment`: a whole problem in one task.  In: the rows of a segment. Out: its itemsets, its rules or their number.
 
 use super::columns::list_of;
+use super::derive_packed::{itemsets_of, rules_of};
 use super::encoded::Encoded;
 use super::finished::Finished;
 use super::guard::{self, Estimate};
 use super::itemset_rows::{itemset_columns, itemset_fields};
 use super::itemsets::Itemsets;
+use super::kinds::Kind;
 use super::mining::{Task, mine};
 use super::problem::{Plan, Rows, check_found, checked};
+use super::rules::options::RuleOptions;
+use super::rules::rule_fields;
+use super::sets::{Place, Sets};
 use super::shard::decode;
 use super::step_signatures::{MINE_SEGMENT, RESULTS};
 use crate::args::Args;
@@ -46,7 +51,8 @@ impl GroupFunction for MineSegment {
         let plan = Plan::bind(&MINE_SEGMENT, input, args)?;
         let given = args.text("result")?;
         let result = match RESULTS.iter().position(|name| *name == given) {
-            Some(0) => Wanted::Itemsets,
+            Some(0) => Wanted::Itemsets(Kind::from_name(args.text("itemsets")?)?),
+            Some(1) => Wanted::Rules(Box::new(RuleOptions::from_args(MINE_SEGMENT.name, args)?)),
             Some(2) => Wanted::Estimate,
             _ => return Err(Error::Bug(format!("no such result: {given}"))),
         };
@@ -55,7 +61,8 @@ impl GroupFunction for MineSegment {
 }
 
 enum Wanted {
-    Itemsets,
+    Itemsets(Kind),
+    Rules(Box<RuleOptions>),
     Estimate,
 }
 
@@ -67,7 +74,8 @@ struct Segment {
 impl Segment {
     fn fields(&self) -> Vec<Field> {
         match self.result {
-            Wanted::Itemsets => itemset_fields(&self.plan.item_kind),
+            Wanted::Itemsets(_) => itemset_fields(&self.plan.item_kind),
+            Wanted::Rules(_) => rule_fields(&self.plan.item_kind),
             Wanted::Estimate => estimate_fields(&self.plan.item_kind),
         }
     }
@@ -82,6 +90,14 @@ impl Segment {
         Ok(found)
     }
 
+    /// All itemsets of the problem, indexed, and the bytes held with them.
+    fn place(&self, encoded: &Encoded, held: usize, context: &dyn GroupContext) -> Result<(Place, usize)> {
+        let (own, none) = (Sets::from(self.mined(encoded, context)?), Sets::default());
+        let bytes = Place::bytes(&own, &none);
+        context.reserve(held + own.memory_bytes() + bytes)?;
+        Ok((Place::new(&encoded.items, &encoded.n_items, encoded.n_baskets, own, none)?, held + bytes))
+    }
+
     fn columns(&self, encoded: &Encoded, held: usize, context: &dyn GroupContext) -> Result<Vec<ArrayRef>> {
         match self.result {
             Wanted::Estimate => {
@@ -89,11 +105,19 @@ impl Segment {
                 let estimate = guard::estimate(encoded.rows.view(), &search, max, ESTIMATE_BUDGET, context)?;
                 estimate_columns(encoded, &estimate)
             }
-            Wanted::Itemsets => {
+            Wanted::Itemsets(Kind::All) => {
                 let found = self.mined(encoded, context)?;
                 let width = encoded.items.get_array_memory_size() / encoded.items.len().max(1) + 4;
                 context.reserve(held + found.memory_bytes() + found.codes.len() * width)?;
                 itemset_columns(MINE_SEGMENT.name, &encoded.items, found, encoded.n_baskets)
+            }
+            Wanted::Itemsets(kind) => {
+                let (place, held) = self.place(encoded, held, context)?;
+                itemsets_of(MINE_SEGMENT.name, &place, kind, held, context)
+            }
+            Wanted::Rules(ref options) => {
+                let (place, held) = self.place(encoded, held, context)?;
+                rules_of(MINE_SEGMENT.name, &place, options, held, context)
             }
         }
     }

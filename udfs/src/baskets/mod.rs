@@ -9,16 +9,19 @@
 mod categories;
 mod collect;
 mod columns;
+mod derive_packed;
 mod derive_rules;
 mod dictionary;
 mod encode;
 mod encode_baskets;
 pub mod encoded;
 mod finished;
+mod fisher;
 pub mod guard;
 mod itemset_index;
 mod itemset_rows;
 pub mod itemsets;
+pub mod kinds;
 mod long_baskets;
 mod merge;
 pub mod metrics;
@@ -30,6 +33,7 @@ mod prefixes;
 mod problem;
 mod rule_signatures;
 pub mod rules;
+mod sets;
 mod shard;
 pub mod signatures;
 mod step_signatures;
@@ -48,6 +52,7 @@ mod plan;
 #[cfg(test)]
 mod reference_tests;
 
+pub use derive_packed::DerivePacked;
 pub use derive_rules::DeriveRules;
 pub use encode_baskets::EncodeBaskets;
 pub use mine_segment::MineSegment;
