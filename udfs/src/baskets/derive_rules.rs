@@ -230,13 +230,13 @@ impl Group {
                 n_items[*item as usize] = own.counts[i];
             }
         }
-        if n_items.contains(&0) {
+        let place = Place::new(&items, &n_items, self.baskets.unwrap_or(0), own, Sets::default())?;
+        if place.n_items.contains(&0) {
             return Err(Error::Data(format!(
                 "{}: a subset of an itemset is missing: the input must hold every subset of every itemset: subset=1",
                 SIGNATURE.name
             )));
         }
-        let place = Place::new(&items, &n_items, self.baskets.unwrap_or(0), own, Sets::default())?;
         rules_of(SIGNATURE.name, &place, wanted, held, context)
     }
 

@@ -259,6 +259,7 @@ pub(super) const METRIC_OUTPUT: [Output; METRICS.len()] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn of(name: &str, counts: Counts) -> f64 {
         (METRICS.iter().find(|m| m.name == name).unwrap().of)(&counts)
@@ -279,6 +280,61 @@ mod tests {
     fn conviction_is_infinite_at_confidence_one_and_finite_below() {
         assert_eq!(of("conviction", Counts { both: 4, antecedent: 4, consequent: 10, baskets: 10 }), f64::INFINITY);
         assert_eq!(of("conviction", Counts { both: 3, antecedent: 4, consequent: 10, baskets: 10 }), 0.0);
+    }
+
+    /// The golden values come from mlxtend 0.25.0 and exact fractions, Fisher's p from 60 digits of mpmath, by
+    /// `tests/peers/rule_measures.py`; relative tolerance 1e-14 for fractions rounded three times, 1e-10 for Fisher's p.
+    #[test]
+    fn measures_equal_golden_values() {
+        let mut lines = include_str!("metrics_golden.csv").lines().filter(|line| !line.starts_with('#'));
+        let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+        assert_eq!(names[4..], METRICS.iter().map(|m| m.name).collect::<Vec<_>>());
+        let mut seen = 0;
+        for line in lines {
+            let fields: Vec<&str> = line.split(',').collect();
+            let n: Vec<i64> = fields[..4].iter().map(|f| f.parse().unwrap()).collect();
+            let counts = Counts { both: n[0], antecedent: n[1], consequent: n[2], baskets: n[3] };
+            for (metric, field) in METRICS.iter().zip(&fields[4..]) {
+                let (got, expected): (f64, f64) = ((metric.of)(&counts), field.parse().unwrap());
+                let tolerance = if metric.name == "fisher_p" { 1e-10 } else { 1e-14 };
+                let near = got == expected || (got - expected).abs() <= tolerance * expected.abs();
+                assert!(near, "{} of {counts:?}: {got:e}, expected {expected:e}", metric.name);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 25 * METRICS.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn no_measure_is_nan_and_columns_equal_rows(cells in prop::array::uniform4(0i64..6), scale in 1i64..1_000_000) {
+            let [both, left, right, neither] = cells.map(|cell| cell * scale);
+            let both = both.max(1);
+            let counts = Counts {
+                both, antecedent: both + left, consequent: both + right, baskets: both + left + right + neither,
+            };
+            for metric in METRICS {
+                if metric.name == "fisher_p" && scale > 1000 {
+                    continue;
+                }
+                let value = (metric.of)(&counts);
+                prop_assert!(!value.is_nan(), "{} of {counts:?}", metric.name);
+                prop_assert_eq!((metric.column)(&[counts])[0].to_bits(), value.to_bits());
+            }
+        }
+
+        #[test]
+        fn fisher_equals_the_sum_of_whole_numbers(cells in prop::array::uniform4(0u32..9)) {
+            let [both, left, right, neither] = cells;
+            let both = both.max(1);
+            let (x, y, n) = (both + left, both + right, both + left + right + neither);
+            let choose = |n: u32, k: u32| if k > n { 0 } else { (0..k).fold(1u128, |c, i| c * u128::from(n - i) / u128::from(i + 1)) };
+            let ways: u128 = (both..=x.min(y)).map(|k| choose(y, k) * choose(n - y, x - k)).sum();
+            let expected = ways as f64 / choose(n, x) as f64;
+            let got = of("fisher_p", Counts { both: both.into(), antecedent: x.into(), consequent: y.into(), baskets: n.into() });
+            prop_assert!((got - expected).abs() <= 1e-13 * expected, "{got:e} {expected:e}");
+        }
     }
 
     #[test]
