@@ -37,7 +37,7 @@ impl Spread {
     /// Those of them that the call gives, and kinds of itemsets that are known only where all itemsets are.
     fn refuses(self, call: &Call) -> Vec<&'static str> {
         let mut refused: Vec<_> = self.cannot().iter().copied().filter(|name| is_given(call, name)).collect();
-        if self != Self::Segment && wants_a_kind(call) {
+        if self == Self::Prefix && wants_a_kind(call) {
             refused.push(KIND);
         }
         refused
@@ -47,7 +47,8 @@ impl Spread {
 /// The argument that asks for closed or maximal itemsets.
 const KIND: &str = "itemsets";
 
-fn wants_a_kind(call: &Call) -> bool {
+/// Whether closed or maximal itemsets are asked for.
+pub(super) fn wants_a_kind(call: &Call) -> bool {
     call.args.has(KIND) && call.args.text(KIND).is_ok_and(|kind| kind != "all")
 }
 
@@ -85,9 +86,6 @@ pub(super) fn choose(call: &Call, size: Size, memory_bytes: usize) -> Result<(Sp
 fn by_size(call: &Call, size: Size, memory_bytes: usize) -> (Spread, String) {
     if is_given(call, "by") {
         return (Spread::Segment, "by gives many problems, each mined whole in one task".into());
-    }
-    if wants_a_kind(call) {
-        return (Spread::Segment, "closed and maximal itemsets are told apart where all itemsets are".into());
     }
     let (known, bytes) = match size {
         Size { rows: Some(rows), .. } => (format!("rows<={rows}"), rows.saturating_mul(ENCODED_BYTES_A_ROW)),

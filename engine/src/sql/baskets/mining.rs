@@ -3,18 +3,22 @@
 //! All three give the same rows: a segment is a problem that one task does alone; a broadcast encodes a problem in one task
 //! and mines it in many, each of which holds all of it; prefixes let no task hold all of it.
 
-use super::choice::{Spread, choose};
+use super::choice::{Spread, choose, wants_a_kind};
 use super::size::Size;
-use super::text::{column, forwarded, name, numbered_rows, present};
+use super::text::{column, forwarded, forwarded_but, name, numbered_rows, present};
 use super::{Scope, Text, prefix};
 use crate::functions::to_datafusion;
 use crate::sql::call::Call;
 use datafusion::common::{Result, plan_err};
 use lakecast_udfs::baskets::options::MiningOptions;
+use lakecast_udfs::baskets::rules::options::RuleOptions;
 use lakecast_udfs::signature::Role;
 
 /// The columns of `frequent_itemsets` after the segment.
 const ITEMSET_COLUMNS: &str = "itemset, len, support, n, n_baskets";
+
+/// Shards of rules: each holds a copy of the items, and more than the cores of a few executors would only cost.
+const RULE_SHARDS: i64 = 16;
 
 /// Names of the user's `by` columns; types of all columns are checked on the user's own input first, so that errors speak
 /// of it and not of the passes.
@@ -40,10 +44,14 @@ pub(super) fn itemsets(call: &Call, scope: &mut Scope) -> Result<Text> {
     let (spread, why) = choose(call, size, scope.memory_bytes)?;
     let (sql, function) = match spread {
         Spread::Segment => (segment(call, scope, &by, "itemsets", ITEMSET_COLUMNS)?, "mine_segment"),
-        Spread::Broadcast => (
-            format!("{} SELECT {ITEMSET_COLUMNS} FROM {}", encoded(call, scope)?, tasks(call, scope, "itemsets")?),
-            "mine_tasks",
-        ),
+        Spread::Broadcast if wants_a_kind(call) => {
+            (derived(call, scope, "itemsets", ITEMSET_COLUMNS, RULE_SHARDS)?, "mine_tasks")
+        }
+        Spread::Broadcast => {
+            let shards = call.args.integer("shards").map_err(to_datafusion)?;
+            let tasks = tasks(call, scope, "itemsets", shards)?;
+            (format!("{} SELECT {ITEMSET_COLUMNS} FROM {tasks}", encoded(call, scope)?), "mine_tasks")
+        }
         Spread::Prefix => (
             format!(
                 "{} SELECT {ITEMSET_COLUMNS} FROM {}",
@@ -62,12 +70,17 @@ pub(super) fn rules(call: &Call, scope: &mut Scope) -> Result<Text> {
     let (spread, why) = choose(call, size, scope.memory_bytes)?;
     let columns: Vec<&str> = call.signature.output.iter().map(|o| o.name).filter(|name| *name != "<by>").collect();
     let columns = columns.join(", ");
+    let options = RuleOptions::from_args(call.signature.name, &call.args).map_err(to_datafusion)?;
     let (with, mined, function) = match spread {
         Spread::Segment => {
             let sql = segment(call, scope, &by, "rules", &columns)?;
             return Ok(Text { sql, why: Some(("mine_segment", why)) });
         }
-        Spread::Broadcast => (encoded(call, scope)?, tasks(call, scope, "itemsets")?, "mine_tasks"),
+        Spread::Broadcast => {
+            let one = options.needs_one_shard();
+            let sql = derived(call, scope, "rules", &columns, if one { 1 } else { RULE_SHARDS })?;
+            return Ok(Text { sql, why: Some(("mine_tasks", why)) });
+        }
         Spread::Prefix => (prefix::passes(call)?, prefix::shards(call, scope.functions, "itemsets")?, "mine_shard"),
     };
     let sql = format!(
@@ -77,6 +90,19 @@ pub(super) fn rules(call: &Call, scope: &mut Scope) -> Result<Text> {
         forwarded(call, scope.functions, "derive_rules")?
     );
     Ok(Text { sql, why: Some((function, why)) })
+}
+
+/// What the itemsets of all tasks say of one another, in shards that settle it by themselves.
+fn derived(call: &Call, scope: &Scope, result: &str, columns: &str, shards: i64) -> Result<String> {
+    Ok(format!(
+        "{} SELECT {columns} FROM derive_packed(
+           (SELECT shard, kind, codes, ends, counts, items, n_items, info FROM {} AS lc_mined),
+           shard => shard, kind => kind, codes => codes, ends => ends, counts => counts, items => items,
+           n_items => n_items, info => info, result => '{result}'{})",
+        encoded(call, scope)?,
+        tasks(call, scope, "packed", shards)?,
+        forwarded(call, scope.functions, "derive_packed")?
+    ))
 }
 
 /// `estimate_itemsets`.
@@ -136,13 +162,13 @@ fn encoded(call: &Call, scope: &Scope) -> Result<String> {
 
 /// The tasks over `lc_encoded`. The branch without rows gives the column its type. The numbers come from two tables, because
 /// the rows of one would stay in one partition, and all tasks with them.
-fn tasks(call: &Call, scope: &Scope, result: &str) -> Result<String> {
+fn tasks(call: &Call, scope: &Scope, result: &str, rule_shards: i64) -> Result<String> {
     let shards = call.args.integer("shards").map_err(to_datafusion)?;
     Ok(format!(
         "mine_tasks(
            (SELECT CAST(0 AS BIGINT) AS lc_task, lc_item FROM lc_lines WHERE false
             {}),
-           task => lc_task, item => lc_item, encoded => lc_encoded, result => '{result}'{})",
+           task => lc_task, item => lc_item, encoded => lc_encoded, result => '{result}', shards => {rule_shards}{})",
         [(0, shards / 2), (shards / 2, shards)]
             .into_iter()
             .filter(|(first, end)| first < end)
@@ -152,6 +178,6 @@ fn tasks(call: &Call, scope: &Scope, result: &str) -> Result<String> {
             })
             .collect::<Vec<_>>()
             .join(" "),
-        forwarded(call, scope.functions, "mine_tasks")?,
+        forwarded_but(call, scope.functions, "mine_tasks", "shards")?,
     ))
 }

@@ -38,9 +38,14 @@ pub(super) fn is_given(call: &Call, argument: &str) -> bool {
 
 /// `, name => literal` for every argument of the call that the function has too.
 pub(super) fn forwarded(call: &Call, functions: &Functions, function: &str) -> Result<String> {
+    forwarded_but(call, functions, function, "")
+}
+
+/// [`forwarded`] without one argument.
+pub(super) fn forwarded_but(call: &Call, functions: &Functions, function: &str, but: &str) -> Result<String> {
     let mut out = String::new();
     for param in functions.get(function)?.signature().params {
-        if is_given(call, param.name) {
+        if param.name != but && is_given(call, param.name) {
             let value = call.args.value(param.name).map_err(to_datafusion)?;
             let _ = write!(out, ", {} => {}", param.name, json(value));
         }
