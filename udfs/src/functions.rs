@@ -27,6 +27,7 @@ pub const FUNCTIONS: &[&dyn GroupFunction] = &[
     &baskets::MineSegment,
     &baskets::BasketPrefixes,
     &baskets::MineShard,
+    &baskets::DerivePacked,
     &baskets::DeriveRules,
     &baskets::RecommendForBasket,
 ];

@@ -116,7 +116,8 @@ proptest! {
         let n = baskets.len() as i64;
         let derived = rules(&mined, n, args, batch).unwrap();
         let (x, y) = (lists(derived.column(0), &items), lists(derived.column(1), &items));
-        let counts: Vec<_> = (7..11).map(|i| int64(derived.column(i))).collect();
+        let last = derived.num_columns();
+        let counts: Vec<_> = (last - 4..last).map(|i| int64(derived.column(i))).collect();
         let mut got: Vec<Rule> = (0..derived.num_rows())
             .map(|i| (x[i].clone(), y[i].clone(), [counts[0][i], counts[1][i], counts[2][i], counts[3][i]]))
             .collect();

@@ -1,17 +1,17 @@
 //! `derive_rules`: association rules.  In: all frequent itemsets as one group. Out: rules with every measure of `METRICS`.
 
-use super::columns::{check_type, element_type, integers, list_of, lists};
-use super::itemset_index::{ByteHash, ItemsetIndex};
-use super::metrics::{Counts, METRICS};
-use super::rules::{LENGTH_MAX, Rules, Wanted, derive};
-use super::shard::decode;
-use super::signatures::{MAX_CONSEQUENT, MIN_CONFIDENCE, MIN_LIFT, RULE_OUTPUT};
-use super::threshold::Threshold;
+use super::columns::{check_type, element_type, integers, lists};
+use super::derive_packed::rules_of;
+use super::itemset_index::ByteHash;
+use super::rule_signatures::{RULE_OUTPUT, RULES};
+use super::rules::options::RuleOptions;
+use super::rules::{LENGTH_MAX, Rules, rule_columns, rule_fields};
+use super::sets::{Place, Sets};
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::functions::{BoundFunction, GroupContext, GroupFunction, GroupSchema, GroupWorker, Outcome};
 use crate::signature::{Class, Column, Role, Signature};
-use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array};
+use arrow::array::{Array, ArrayRef, ListArray, RecordBatch, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field};
 use arrow::row::{RowConverter, SortField};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// In: one group with every frequent itemset, each once, in any order. Out: one row for each rule that reaches
 /// `min_confidence` and `min_lift`, itemsets in lexicographic order. Cost: one look-up for each rule tried. Errors:
 /// `Data` on an itemset given twice, on a missing subset, on counts that cannot be; `Limit` on too many rules.
-/// Sources: see [`super::rules`] and the rows of [`METRICS`].
+/// Sources: see [`super::rules`] and the rows of [`super::metrics::METRICS`].
 pub struct DeriveRules;
 
 const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
@@ -40,7 +40,7 @@ static SIGNATURE: Signature = Signature {
         column("n_baskets", Role::Value, Class::Exact, "baskets in all, the same on all rows"),
     ],
     tables: &[],
-    params: &[MIN_CONFIDENCE, MIN_LIFT, MAX_CONSEQUENT],
+    params: &RULES,
     output: &RULE_OUTPUT,
 };
 
@@ -66,19 +66,14 @@ impl GroupFunction for DeriveRules {
             ok,
             "list of integers, booleans, strings, dates or decimals",
         )?;
-        let wanted = Wanted {
-            min_confidence: Threshold::new(args.number("min_confidence")?),
-            min_lift: Threshold::new(args.number("min_lift")?),
-            max_consequent: args.integer("max_consequent")? as usize,
-        };
-        Ok(Arc::new(Bound { item, wanted }))
+        Ok(Arc::new(Bound { item, wanted: Arc::new(RuleOptions::from_args(SIGNATURE.name, args)?) }))
     }
 }
 
 #[derive(Debug, Clone)]
 struct Bound {
     item: DataType,
-    wanted: Wanted,
+    wanted: Arc<RuleOptions>,
 }
 
 impl BoundFunction for Bound {
@@ -90,26 +85,6 @@ impl BoundFunction for Bound {
         Box::new(Worker { bound: self.clone(), group: None, done: Vec::new() })
     }
 }
-
-/// The columns of rules over items of type `item`.
-pub(super) fn rule_fields(item: &DataType) -> Vec<Field> {
-    let side = |name| Field::new(name, list_of(item.clone()), false);
-    let mut fields = vec![side("antecedent"), side("consequent")];
-    fields.extend(METRICS.iter().map(|m| Field::new(m.name, DataType::Float64, false)));
-    fields.extend(COUNTS.iter().map(|(name, _)| Field::new(*name, DataType::Int64, false)));
-    fields
-}
-
-/// A whole number as an output column: its name, and where it stands.
-type CountColumn = (&'static str, fn(&Counts) -> i64);
-
-/// The whole numbers behind the measures.
-const COUNTS: [CountColumn; 4] = [
-    ("n_both", |c| c.both),
-    ("n_antecedent", |c| c.antecedent),
-    ("n_consequent", |c| c.consequent),
-    ("n_baskets", |c| c.baskets),
-];
 
 struct Worker {
     bound: Bound,
@@ -133,19 +108,15 @@ impl GroupWorker for Worker {
         let Some(group) = self.group.take() else {
             return Err(Error::Bug("derive_rules: a group without rows".into()));
         };
-        let (dictionary, rules) = group.derive(self.bound.wanted, context)?;
-        let rows = rules.counts.len();
-        let items = rules.antecedents.len() + rules.consequents.len();
-        let bytes = items * (dictionary.get_array_memory_size() / dictionary.len().max(1) + 4);
-        let numbers = rows * 8 * (METRICS.len() + COUNTS.len());
-        context.reserve(self.memory_bytes() + rules.memory_bytes() + bytes + numbers)?;
-        self.done.push(columns(&dictionary, rules)?);
+        let columns = group.derive(&self.bound.wanted, self.memory_bytes(), context)?;
+        let rows = columns.first().map_or(0, |column| column.len());
+        self.done.push(columns);
         Ok(Outcome { rows, refused: false })
     }
 
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
         if self.done.is_empty() {
-            self.done.push(columns(&new_empty_array(&self.bound.item), Rules::default())?);
+            self.done.push(rule_columns(SIGNATURE.name, &new_empty_array(&self.bound.item), Rules::default())?);
         }
         let done = std::mem::take(&mut self.done);
         if let [one] = &done[..] {
@@ -159,20 +130,6 @@ impl GroupWorker for Worker {
         let done: usize = self.done.iter().flatten().map(|array| array.get_array_memory_size()).sum();
         self.group.as_ref().map_or(0, Group::memory_bytes) + done
     }
-}
-
-pub(super) fn columns(dictionary: &ArrayRef, rules: Rules) -> Result<Vec<ArrayRef>> {
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(decode(SIGNATURE.name, dictionary, rules.antecedents, rules.antecedent_offsets)?),
-        Arc::new(decode(SIGNATURE.name, dictionary, rules.consequents, rules.consequent_offsets)?),
-    ];
-    for metric in METRICS {
-        columns.push(Arc::new(Float64Array::from_iter_values(rules.counts.iter().map(metric.of))));
-    }
-    for (_, of) in COUNTS {
-        columns.push(Arc::new(Int64Array::from_iter_values(rules.counts.iter().map(of))));
-    }
-    Ok(columns)
 }
 
 /// The itemsets of one group, items as codes in order of arrival.
@@ -261,29 +218,26 @@ impl Group {
         Ok(())
     }
 
-    /// The dictionary in ascending order, and the rules in codes of it.
-    fn derive(mut self, wanted: Wanted, context: &dyn GroupContext) -> Result<(ArrayRef, Rules)> {
-        let held = self.memory_bytes() + ItemsetIndex::bytes(self.counts.len(), self.codes.len());
-        context.reserve(held)?;
-        let dictionary = self.renumber()?;
-        for window in self.starts.windows(2) {
-            let itemset = &mut self.codes[window[0]..window[1]];
-            itemset.sort_unstable();
-            if itemset.windows(2).any(|w| w[0] == w[1]) {
-                return Err(Error::Data(format!("{}: an itemset holds an item twice", SIGNATURE.name)));
+    /// The rules as columns. `done`: bytes of the caller.
+    fn derive(mut self, wanted: &RuleOptions, done: usize, context: &dyn GroupContext) -> Result<Vec<ArrayRef>> {
+        let items = self.renumber()?;
+        let own = Sets { codes: self.codes, ends: self.starts.split_off(1), counts: self.counts };
+        let held = done + self.code_bytes + Place::bytes(&own, &Sets::default());
+        context.reserve(held + own.memory_bytes())?;
+        let mut n_items = vec![0; items.len()];
+        for i in 0..own.len() {
+            if let [item] = own.items(i) {
+                n_items[*item as usize] = own.counts[i];
             }
         }
-        let index = ItemsetIndex::new(&self.codes, &self.starts, &self.counts).map_err(|repeated| {
-            let i = repeated.0;
-            Error::Data(format!(
-                "{}: an itemset is given twice: items={}, n={}",
-                SIGNATURE.name,
-                self.starts[i + 1] - self.starts[i],
-                self.counts[i]
-            ))
-        })?;
-        let rules = derive(&index, self.baskets.unwrap_or(0), wanted, held, context)?;
-        Ok((dictionary, rules))
+        let place = Place::new(&items, &n_items, self.baskets.unwrap_or(0), own, Sets::default())?;
+        if place.n_items.contains(&0) {
+            return Err(Error::Data(format!(
+                "{}: a subset of an itemset is missing: the input must hold every subset of every itemset: subset=1",
+                SIGNATURE.name
+            )));
+        }
+        rules_of(SIGNATURE.name, &place, wanted, held, context)
     }
 
     /// Numbers the items in ascending order instead of order of arrival, and returns them in that order.

@@ -109,8 +109,8 @@ impl ItemsetIndex {
         self.counts[i]
     }
 
-    /// Baskets that hold the items of `of` at the positions set in `chosen`, whose hashes sum to `hash`.
-    pub(super) fn find(&self, of: &[u32], chosen: u64, hash: u64) -> Option<i64> {
+    /// The itemset of the items of `of` at the positions set in `chosen`, whose hashes sum to `hash`.
+    pub(super) fn find(&self, of: &[u32], chosen: u64, hash: u64) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -121,7 +121,7 @@ impl ItemsetIndex {
             if slot & HIGH == hash & HIGH {
                 let i = (slot & !HIGH) as usize - 1;
                 if is_choice(self.items(i), of, chosen) {
-                    return Some(self.counts[i]);
+                    return Some(i);
                 }
             }
             at = (at + 1) & mask;
@@ -158,7 +158,7 @@ mod tests {
         let of = [2, 4, 9];
         let find = |chosen: u64| {
             let hash = (0..3).filter(|i| chosen >> i & 1 == 1).map(|i| item_hash(of[i])).fold(0, u64::wrapping_add);
-            index.find(&of, chosen, hash)
+            index.find(&of, chosen, hash).map(|i| index.count(i))
         };
         assert_eq!(
             [0b001, 0b010, 0b011, 0b100, 0b101, 0b111].map(find),

@@ -7,6 +7,9 @@ use crate::functions::GroupContext;
 /// Items that one Arrow list array can hold: its offsets are 32 bits wide.
 const CAPACITY: usize = i32::MAX as usize;
 
+/// Items whose subsets are written by the bits of a word.
+const SUBSET_ITEMS_MAX: usize = 64;
+
 /// Itemsets of one shard, in the order in which they were found, laid out like an Arrow list array.
 #[derive(Debug)]
 pub struct Itemsets {
@@ -50,9 +53,40 @@ impl Itemsets {
         self.codes.capacity() * 4 + self.offsets.capacity() * 4 + self.counts.capacity() * 8
     }
 
-    /// Writes the last itemset with every non-empty subset of `perfect` that keeps to `max_len`.
-    fn extend(&mut self, perfect: &[u32], count: u64) -> Result<()> {
-        let first = self.counts.len() - 1;
+    /// Writes `path` with every subset of `perfect` that keeps to `max_len`. There is room for them.
+    fn extend(&mut self, path: &[u32], perfect: &[u32], count: u64) -> Result<()> {
+        let mut all = [(0, false); SUBSET_ITEMS_MAX];
+        let all = &mut all[..path.len() + perfect.len()];
+        let marked = path.iter().map(|&item| (item, true)).chain(perfect.iter().map(|&item| (item, false)));
+        all.iter_mut().zip(marked).for_each(|(slot, item)| *slot = item);
+        all.sort_unstable();
+        let free = all.iter().rev().fold(0u64, |mask, (_, fixed)| mask << 1 | u64::from(!fixed));
+        let most = self.max_len - path.len();
+        // All subsets of the free places, the empty one last.
+        let mut chosen = free;
+        loop {
+            if chosen.count_ones() as usize <= most {
+                let mut places = chosen | !free & (u64::MAX >> (64 - all.len()));
+                while places != 0 {
+                    self.codes.push(all[places.trailing_zeros() as usize].0);
+                    places &= places - 1;
+                }
+                self.close(count)?;
+            }
+            if chosen == 0 {
+                return Ok(());
+            }
+            chosen = (chosen - 1) & free;
+        }
+    }
+
+    /// [`Self::extend`] for more items than a word has bits: only a small `max_len` leaves few enough subsets.
+    fn extend_few(&mut self, path: &[u32], perfect: &[u32], count: u64) -> Result<()> {
+        let first = self.counts.len();
+        let start = self.codes.len();
+        self.codes.extend_from_slice(path);
+        self.codes[start..].sort_unstable();
+        self.close(count)?;
         for &item in perfect {
             for i in first..self.counts.len() {
                 let (from, to) = (self.offsets[i] as usize, self.offsets[i + 1] as usize);
@@ -122,13 +156,18 @@ impl Sink for Itemsets {
         if codes > self.codes.capacity() - self.codes.len() || itemsets > self.counts.capacity() - self.counts.len() {
             self.room(codes, itemsets, held, context)?;
         }
-        let start = self.codes.len();
-        self.codes.extend_from_slice(path);
-        if !path.is_sorted() {
-            self.codes[start..].sort_unstable();
+        match perfect {
+            [] => {
+                let start = self.codes.len();
+                self.codes.extend_from_slice(path);
+                if !path.is_sorted() {
+                    self.codes[start..].sort_unstable();
+                }
+                self.close(count)
+            }
+            _ if path.len() + perfect.len() > SUBSET_ITEMS_MAX => self.extend_few(path, perfect, count),
+            _ => self.extend(path, perfect, count),
         }
-        self.close(count)?;
-        if perfect.is_empty() { Ok(()) } else { self.extend(perfect, count) }
     }
 
     fn memory_bytes(&self) -> usize {

@@ -1,17 +1,18 @@
 //! `mine_segment`: a whole problem in one task.  In: the rows of a segment. Out: its itemsets, its rules or their number.
 
 use super::columns::list_of;
-use super::derive_rules::rule_fields;
+use super::derive_packed::{itemsets_of, rules_of};
 use super::encoded::Encoded;
 use super::finished::Finished;
 use super::guard::{self, Estimate};
 use super::itemset_rows::{itemset_columns, itemset_fields};
 use super::itemsets::Itemsets;
-use super::kinds::{Kind, keep_kind};
+use super::kinds::Kind;
 use super::mining::{Task, mine};
 use super::problem::{Plan, Rows, check_found, checked};
-use super::rules;
-use super::segment_rules::{rule_columns, wanted};
+use super::rules::options::RuleOptions;
+use super::rules::rule_fields;
+use super::sets::{Place, Sets};
 use super::shard::decode;
 use super::step_signatures::{MINE_SEGMENT, RESULTS};
 use crate::args::Args;
@@ -50,8 +51,8 @@ impl GroupFunction for MineSegment {
         let plan = Plan::bind(&MINE_SEGMENT, input, args)?;
         let given = args.text("result")?;
         let result = match RESULTS.iter().position(|name| *name == given) {
-            Some(0) => Wanted::Itemsets(kind(args.text("itemsets")?)?),
-            Some(1) => Wanted::Rules(wanted(args)?),
+            Some(0) => Wanted::Itemsets(Kind::from_name(args.text("itemsets")?)?),
+            Some(1) => Wanted::Rules(Box::new(RuleOptions::from_args(MINE_SEGMENT.name, args)?)),
             Some(2) => Wanted::Estimate,
             _ => return Err(Error::Bug(format!("no such result: {given}"))),
         };
@@ -61,7 +62,7 @@ impl GroupFunction for MineSegment {
 
 enum Wanted {
     Itemsets(Kind),
-    Rules(rules::Wanted),
+    Rules(Box<RuleOptions>),
     Estimate,
 }
 
@@ -89,6 +90,14 @@ impl Segment {
         Ok(found)
     }
 
+    /// All itemsets of the problem, indexed, and the bytes held with them.
+    fn place(&self, encoded: &Encoded, held: usize, context: &dyn GroupContext) -> Result<(Place, usize)> {
+        let (own, none) = (Sets::from(self.mined(encoded, context)?), Sets::default());
+        let bytes = Place::bytes(&own, &none);
+        context.reserve(held + own.memory_bytes() + bytes)?;
+        Ok((Place::new(&encoded.items, &encoded.n_items, encoded.n_baskets, own, none)?, held + bytes))
+    }
+
     fn columns(&self, encoded: &Encoded, held: usize, context: &dyn GroupContext) -> Result<Vec<ArrayRef>> {
         match self.result {
             Wanted::Estimate => {
@@ -96,27 +105,21 @@ impl Segment {
                 let estimate = guard::estimate(encoded.rows.view(), &search, max, ESTIMATE_BUDGET, context)?;
                 estimate_columns(encoded, &estimate)
             }
-            Wanted::Rules(wanted) => {
+            Wanted::Itemsets(Kind::All) => {
                 let found = self.mined(encoded, context)?;
-                rule_columns(encoded, found, wanted, held, context)
-            }
-            Wanted::Itemsets(kind) => {
-                let found = keep_kind(self.mined(encoded, context)?, kind, context)?;
                 let width = encoded.items.get_array_memory_size() / encoded.items.len().max(1) + 4;
                 context.reserve(held + found.memory_bytes() + found.codes.len() * width)?;
                 itemset_columns(MINE_SEGMENT.name, &encoded.items, found, encoded.n_baskets)
             }
+            Wanted::Itemsets(kind) => {
+                let (place, held) = self.place(encoded, held, context)?;
+                itemsets_of(MINE_SEGMENT.name, &place, kind, held, context)
+            }
+            Wanted::Rules(ref options) => {
+                let (place, held) = self.place(encoded, held, context)?;
+                rules_of(MINE_SEGMENT.name, &place, options, held, context)
+            }
         }
-    }
-}
-
-/// The kind of a name. Errors: `Bug` if the signature allows what is not here.
-fn kind(name: &str) -> Result<Kind> {
-    match name {
-        "all" => Ok(Kind::All),
-        "closed" => Ok(Kind::Closed),
-        "maximal" => Ok(Kind::Maximal),
-        _ => Err(Error::Bug(format!("no such kind of itemsets: {name}"))),
     }
 }
 

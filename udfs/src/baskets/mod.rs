@@ -9,12 +9,14 @@
 mod categories;
 mod collect;
 mod columns;
+mod derive_packed;
 mod derive_rules;
 mod dictionary;
 mod encode;
 mod encode_baskets;
 pub mod encoded;
 mod finished;
+mod fisher;
 pub mod guard;
 mod itemset_index;
 mod itemset_rows;
@@ -30,9 +32,10 @@ pub mod options;
 mod prefixes;
 mod problem;
 mod recommend;
+mod rule_signatures;
 pub mod rule_table_signatures;
-mod rules;
-mod segment_rules;
+pub mod rules;
+mod sets;
 mod shard;
 pub mod signatures;
 mod step_signatures;
@@ -55,6 +58,7 @@ mod plan;
 #[cfg(test)]
 mod reference_tests;
 
+pub use derive_packed::DerivePacked;
 pub use derive_rules::DeriveRules;
 pub use encode_baskets::EncodeBaskets;
 pub use mine_segment::MineSegment;

@@ -1,6 +1,6 @@
 //! Faces of the basket functions that users call.  In: nothing. Out: signatures for the SQL plans built around the kernels.
 
-use super::metrics::METRIC_OUTPUT;
+pub use super::rule_signatures::ASSOCIATION_RULES;
 use crate::signature::{Class, Column, Kind, Output, Own, Param, Reach, Role, Signature, Table};
 
 /// Most shards: each is a task of its own, so that more would only cost.
@@ -45,7 +45,7 @@ pub(super) const WEIGHT: Column = Column {
 };
 
 /// The columns of a basket function.
-const COLUMNS: &[Column] = &[BASKET, ITEM, BY, WEIGHT];
+pub(super) const COLUMNS: &[Column] = &[BASKET, ITEM, BY, WEIGHT];
 
 /// Where each item belongs.
 pub(super) const CATEGORIES: Table = Table {
@@ -74,7 +74,7 @@ const MIN_SUPPORT: Param = Param {
               or top_k must be given",
 };
 
-const RULE_MIN_SUPPORT: Param = Param {
+pub(super) const RULE_MIN_SUPPORT: Param = Param {
     name: "min_support",
     kind: Kind::CountOrShare,
     default: None,
@@ -107,28 +107,30 @@ pub(super) const MAX_ITEMSETS: Param = Param {
               all baskets, it holds for each shard",
 };
 
-const MAX_BASKET_ITEMS: Param = Param {
+pub(super) const MAX_BASKET_ITEMS: Param = Param {
     name: "max_basket_items",
     kind: Kind::Integer { min: 1, max: i64::MAX },
     default: Some("null"),
     meaning: "most distinct items of a basket, after exclude and ubiquitous, frequent or not; no limit if left out",
 };
 
-const LONG_BASKETS: Param = Param {
+/// As `association_rules` has it too.
+pub(super) const LONG_BASKETS: Param = Param {
     name: "long_baskets",
     kind: Kind::Choice(|| vec!["refuse", "truncate"]),
     default: Some("\"refuse\""),
     meaning: "what becomes of baskets beyond max_basket_items: refuse the run, or keep their items of highest support",
 };
 
-const EXCLUDE: Param = Param {
+pub(super) const EXCLUDE: Param = Param {
     name: "exclude",
     kind: Kind::Names,
     default: Some("[]"),
     meaning: "items to leave out, such as bags and delivery lines; their baskets still count",
 };
 
-const UBIQUITOUS: Param = Param {
+/// As `association_rules` has it too.
+pub(super) const UBIQUITOUS: Param = Param {
     name: "ubiquitous",
     kind: Kind::Number { min: 0.0, max: 1.0 },
     default: Some("null"),
@@ -152,7 +154,7 @@ pub(super) const METHOD: Param = Param {
     meaning: "how a task searches; changes cost, never the itemsets; auto chooses by measured density",
 };
 
-const PLAN: Param = Param {
+pub(super) const PLAN: Param = Param {
     name: "plan",
     kind: Kind::Choice(|| vec!["auto", "segment", "broadcast", "prefix"]),
     default: Some("\"auto\""),
@@ -184,31 +186,8 @@ pub(super) const MINING: [Param; 12] = [
     SHARDS,
 ];
 
-/// The confidence that a rule needs.
-pub(super) const MIN_CONFIDENCE: Param = Param {
-    name: "min_confidence",
-    kind: Kind::Number { min: 0.0, max: 1.0 },
-    default: Some("0.8"),
-    meaning: "smallest share of the antecedent's baskets that hold the consequent too, compared exactly in whole numbers",
-};
-
-/// The lift that a rule needs.
-pub(super) const MIN_LIFT: Param = Param {
-    name: "min_lift",
-    kind: Kind::Number { min: 0.0, max: f64::INFINITY },
-    default: Some("0"),
-    meaning: "smallest lift, compared exactly in whole numbers; above 1 the sides are bought together more often than by chance",
-};
-
-/// The longest consequents wanted.
-pub(super) const MAX_CONSEQUENT: Param = Param {
-    name: "max_consequent",
-    kind: Kind::Integer { min: 1, max: i64::MAX },
-    default: Some("1"),
-    meaning: "most items in a consequent",
-};
-
-const SEGMENT: Output = Output { name: "<by>", kind: "as in the input", meaning: "the segment, if by is given" };
+pub(super) const SEGMENT: Output =
+    Output { name: "<by>", kind: "as in the input", meaning: "the segment, if by is given" };
 
 /// `frequent_itemsets(input, basket => , item => , min_support => ..)`: every itemset that enough baskets hold.
 pub static FREQUENT_ITEMSETS: Signature = Signature {
@@ -270,59 +249,4 @@ pub static ESTIMATE_ITEMSETS: Signature = Signature {
         },
         Output { name: "exclude_unknown", kind: "VARCHAR[]", meaning: "names in exclude that no item has" },
     ],
-};
-
-/// `association_rules(input, basket => , item => , min_support => ..)`: rules between the parts of frequent itemsets.
-pub static ASSOCIATION_RULES: Signature = Signature {
-    name: "association_rules",
-    summary: "rules antecedent => consequent from the frequent itemsets, with their measures",
-    columns: COLUMNS,
-    tables: &[CATEGORIES],
-    params: &[
-        RULE_MIN_SUPPORT,
-        MIN_CONFIDENCE,
-        MIN_LIFT,
-        MAX_CONSEQUENT,
-        MAX_LEN,
-        MAX_ITEMSETS,
-        MAX_BASKET_ITEMS,
-        LONG_BASKETS,
-        EXCLUDE,
-        UBIQUITOUS,
-        METHOD,
-        PLAN,
-        SHARDS,
-    ],
-    output: &RULE_OUTPUT,
-};
-
-const LISTS: [Output; 2] = [
-    Output { name: "antecedent", kind: "list of the item's type", meaning: "items on the left, ascending" },
-    Output { name: "consequent", kind: "list of the item's type", meaning: "items on the right, ascending" },
-];
-
-const COUNTS: [Output; 4] = [
-    Output { name: "n_both", kind: "BIGINT", meaning: "baskets that hold both sides" },
-    Output { name: "n_antecedent", kind: "BIGINT", meaning: "baskets that hold the antecedent" },
-    Output { name: "n_consequent", kind: "BIGINT", meaning: "baskets that hold the consequent" },
-    Output { name: "n_baskets", kind: "BIGINT", meaning: "baskets in all" },
-];
-
-/// Output of the rules: both sides, one column for each row of the table of metrics, the whole numbers behind them.
-pub(super) const RULE_OUTPUT: [Output; LISTS.len() + METRIC_OUTPUT.len() + COUNTS.len()] = {
-    const BLANK: Output = Output { name: "", kind: "", meaning: "" };
-    let mut out = [BLANK; LISTS.len() + METRIC_OUTPUT.len() + COUNTS.len()];
-    let parts: [&[Output]; 3] = [&LISTS, &METRIC_OUTPUT, &COUNTS];
-    let (mut part, mut at) = (0, 0);
-    while part < parts.len() {
-        let mut i = 0;
-        while i < parts[part].len() {
-            let Output { name, kind, meaning } = parts[part][i];
-            out[at] = Output { name, kind, meaning };
-            at += 1;
-            i += 1;
-        }
-        part += 1;
-    }
-    out
 };

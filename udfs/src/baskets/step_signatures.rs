@@ -1,8 +1,7 @@
 //! Faces of the steps inside the plans of baskets.  In: nothing. Out: signatures that plans call and help hides.
 
-use super::signatures::{
-    CATEGORIES, MAX_CONSEQUENT, MAX_ITEMSETS, MAX_LEN, METHOD, MIN_CONFIDENCE, MIN_LIFT, MINING, SHARDS, WEIGHT,
-};
+use super::rule_signatures::{RULES, joined};
+use super::signatures::{CATEGORIES, ITEMSETS, MAX_ITEMSETS, MAX_LEN, METHOD, MINING, SHARDS, WEIGHT};
 use crate::signature::{Class, Column, Kind, Output, Own, Param, Reach, Role, Signature, Table};
 
 const fn column(name: &'static str, role: Role, class: Class, meaning: &'static str) -> Column {
@@ -21,23 +20,6 @@ const BASKET: Column =
     column("basket", Role::Value, Class::Exact, "identifier of the basket, rows in any order; no nulls");
 
 const ITEM: Column = column("item", Role::Value, Class::Exact, "the item; repeated rows count once; no nulls");
-
-/// Rules' own parameters.
-const RULES: [Param; 3] = [MIN_CONFIDENCE, MIN_LIFT, MAX_CONSEQUENT];
-
-/// Two lists of parameters, one after the other.
-const fn joined<const A: usize, const B: usize, const N: usize>(a: &[Param; A], b: &[Param; B]) -> [Param; N] {
-    const BLANK: Param = Param { name: "", kind: Kind::Boolean, default: None, meaning: "" };
-    assert!(A + B == N, "lengths do not add up");
-    let mut out = [BLANK; N];
-    let mut at = 0;
-    while at < N {
-        let Param { name, kind, default, meaning } = if at < A { &a[at] } else { &b[at - A] };
-        out[at] = Param { name, kind: *kind, default: *default, meaning };
-        at += 1;
-    }
-    out
-}
 
 /// `encode_baskets(rows, one => , basket => , item => , [weight => ,] ..)`: all baskets of one problem as few packed rows.
 pub(super) static ENCODE_BASKETS: Signature = Signature {
@@ -144,9 +126,39 @@ pub(super) static MINE_SEGMENT: Signature = Signature {
         WEIGHT,
     ],
     tables: &[CATEGORIES],
-    params: &joined::<{ MINING.len() + 1 }, { RULES.len() }, { MINING.len() + 1 + RULES.len() }>(
-        &joined::<{ MINING.len() }, 1, { MINING.len() + 1 }>(&MINING, &[RESULT]),
-        &RULES,
-    ),
+    params: &joined::<{ MINING.len() + 1 + RULES.len() }>(&[&MINING, &[RESULT], &RULES]),
     output: &[output("<result>", "as the result has them", "columns of the result, without by")],
+};
+
+/// What `derive_packed` gives.
+pub(super) const DERIVED: [&str; 2] = ["rules", "itemsets"];
+
+/// `derive_packed(rows, shard => , kind => , codes => , .., result => ..)`: the rules or itemsets of one rule shard.
+pub(super) static DERIVE_PACKED: Signature = Signature {
+    name: "derive_packed",
+    summary: "the rules, or the itemsets of a kind, that belong to a shard of itemsets",
+    columns: &[
+        column("shard", Role::Key, Class::Integer, "as mine_tasks gives it"),
+        column("kind", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("codes", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("ends", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("counts", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("items", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("n_items", Role::Value, Class::Any, "as mine_tasks gives it"),
+        column("info", Role::Value, Class::Any, "as mine_tasks gives it"),
+    ],
+    tables: &[],
+    params: &joined::<{ RULES.len() + 2 }>(&[
+        &RULES,
+        &[
+            Param {
+                name: "result",
+                kind: Kind::Choice(|| DERIVED.to_vec()),
+                default: Some("\"rules\""),
+                meaning: "the columns of association_rules or of frequent_itemsets",
+            },
+            ITEMSETS,
+        ],
+    ]),
+    output: &[output("<result>", "as the result has them", "columns of the result")],
 };

@@ -1,9 +1,16 @@
 //! Frequent itemset mining on rank-coded baskets.  In: [`Transactions`], tasks, thresholds. Out: itemsets, into a [`Sink`].
 
+mod apriori;
 mod bit_machine;
+mod constrained;
+mod fp_growth;
 mod lcm;
+mod prefix_tree;
 mod sink;
 mod tally;
+
+#[cfg(test)]
+mod agreement_tests;
 
 pub use sink::Sink;
 pub use tally::Tally;
@@ -87,9 +94,10 @@ pub fn mine<S: Sink>(
     context: &dyn GroupContext,
 ) -> Result<()> {
     match search.method {
-        Method::Auto | Method::Lcm | Method::FpGrowth | Method::Apriori => {
-            lcm::mine_lcm(rows, tasks, search, sink, context)
-        }
+        Method::Apriori => apriori::mine_apriori(rows, tasks, search, sink, context),
+        _ if search.conflicts.is_some() => constrained::mine_constrained(rows, tasks, search, sink, context),
+        Method::FpGrowth => fp_growth::mine_fp_growth(rows, tasks, search, sink, context),
+        Method::Auto | Method::Lcm => lcm::mine_lcm(rows, tasks, search, sink, context),
     }
 }
 
