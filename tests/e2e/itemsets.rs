@@ -15,7 +15,7 @@ use std::path::Path;
 const RULES_MAX: u64 = 1_000_000;
 const ITEMSETS_MAX: u64 = 600_000;
 /// Rules up to this number are derived in every plan.
-const RULES_IN_ALL_PLANS_MAX: u64 = 100_000;
+const RULES_IN_ALL_PLANS_MAX: u64 = 20_000;
 
 fn lines_sum(lines: impl Iterator<Item = String>) -> (u64, String) {
     let (mut n, mut sum) = (0, 0_u64);
