@@ -68,19 +68,29 @@ fn every_test_and_file_that_it_names_exists() {
     assert!(seen > 10, "only {seen} paths were found");
 }
 
-#[test]
-fn its_queries_about_series_run_on_a_generated_market() {
+/// Runs the SQL of a section on a generated market.
+fn run_queries(section: &str, table: &str, queries: usize) {
     let dir = tempfile::tempdir().unwrap();
-    ok(lakecast(["generate", "--skus", "20", "--days", "150", "--baskets", "100", "--out"])
+    ok(lakecast(["generate", "--skus", "20", "--days", "150", "--baskets", "2000", "--out"])
         .arg(dir.path().join("market")));
     let text = readme();
-    let (_, section) = text.split_once("\n## Forecasts\n").unwrap();
+    let (_, section) = text.split_once(&format!("\n## {section}\n")).unwrap();
     let (_, block) = section.split_once("```sql\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
-    let table = format!("sales={}", dir.path().join("market/sales").display());
+    let table = format!("{table}={}", dir.path().join("market").join(table).display());
     for query in block.split(';') {
         let said = ok(&mut lakecast(["sql", "--table", &table, "-c", query])).stdout;
         assert!(said.lines().count() > 4, "{query}\n{said}");
     }
-    assert_eq!(block.split(';').count(), 3);
+    assert_eq!(block.split(';').count(), queries);
+}
+
+#[test]
+fn its_queries_about_series_run_on_a_generated_market() {
+    run_queries("Forecasts", "sales", 3);
+}
+
+#[test]
+fn its_queries_about_baskets_run_on_a_generated_market() {
+    run_queries("Baskets", "order_lines", 4);
 }
