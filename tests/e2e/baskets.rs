@@ -183,8 +183,8 @@ fn arguments_that_do_not_go_together_are_named_with_what_is_possible() {
         ),
         (itemsets(", min_support => 5, categories => (SELECT item FROM items)"), &["categories", "missing=[category]"]),
         (
-            itemsets(", min_support => 5, itemsets => 'closed', plan => 'broadcast'"),
-            &["no place for=[itemsets]", "possible=[auto, segment]"],
+            itemsets(", min_support => 5, itemsets => 'closed', plan => 'prefix'"),
+            &["no place for=[itemsets]", "possible=[auto, segment, broadcast]"],
         ),
         (itemsets(", min_support => 5, itemsets => 'free'"), &["itemsets", "all, closed, maximal"]),
         (itemsets(", min_support => 5, max_basket_items => 3"), &["max_basket_items", "truncate"]),

@@ -299,7 +299,7 @@ fn tasks(quadruples: &[u32]) -> Vec<(u32, Task)> {
     quadruples.map(|&[bin, item, nth, of]| (bin, Task { item, second: (of > 1).then_some(Part { nth, of }) })).collect()
 }
 
-fn pairs(conflicts: &Conflicts) -> Vec<(u32, u32)> {
+pub(super) fn pairs(conflicts: &Conflicts) -> Vec<(u32, u32)> {
     let mut start = 0;
     let lists = conflicts.ends.iter().enumerate().flat_map(|(rank, &end)| {
         let with = &conflicts.with[start..end as usize];

@@ -5,11 +5,13 @@
 //!    baskets. It settles short baskets and small `max_len`.
 //! 2. The exact count, by a miner whose sink adds up binomials, within [`BUDGET`]. Its spectrum of weights says what every
 //!    higher support gives, so that no second run is needed for the advice.
-//! 3. Beyond the budget the number is a lower bound (what was counted, or the subsets of one frequent basket, if more), and
-//!    the support that fits is searched by bisection over counts that stop at twice the limit.
+//! 3. Beyond the budget the number is sampled and comes with its standard error; if an itemset is so long that its subsets
+//!    alone are too many, it is a lower bound. The support that fits is searched by bisection over counts that stop at twice
+//!    the limit.
 
 use super::encoded::Encoded;
 use super::mining::{Search, Tally, Task, mine};
+use super::sampled_count::{DEPTH_MAX, sampled};
 use super::transactions::Transactions;
 use crate::error::{Error, Result};
 use crate::functions::GroupContext;
@@ -22,17 +24,25 @@ pub const BUDGET: u64 = 2_000_000_000;
 /// Operations between two questions of a miner to its context.
 const OPERATIONS_PER_TICK: u64 = 1 << 20;
 
+/// Standard errors by which a sampled number must be over the limit to be refused.
+const ERRORS_SURE: f64 = 3.0;
+
+/// Where the sampler's numbers start: any number would do.
+const SEED: u64 = 2026;
+
 /// Items that an estimate names.
 const HEAVIEST: usize = 10;
 
 /// Number of itemsets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
-    /// All of them; if neither counted nor estimated, at least (`estimate`) or at most (`check` that passed) so many.
+    /// All of them; with an infinite error, at least (`estimate`) or at most (`check` that passed) so many.
     pub itemsets: u128,
+    /// Surely at least so many.
+    pub at_least: u128,
     /// Whether they were counted.
     pub exact: bool,
-    /// Standard error over the estimate; 0 if counted, infinite for a bound.
+    /// Standard error over the estimate: 0 if counted, infinite for a bound.
     pub relative_error: f64,
     /// The ranks that are in the most itemsets, and in how many: what leaving one out would save.
     pub by_item: Vec<(u32, u128)>,
@@ -42,6 +52,13 @@ pub struct Estimate {
     pub fits: Option<Fits>,
     /// Operations of emitting the itemsets of which each rank is the rarest; empty unless counted.
     pub work_of_rarest: Vec<u64>,
+}
+
+impl Estimate {
+    /// Whether there are more than `limit`, so far as a sample can tell.
+    fn surely_over(&self, limit: u128) -> bool {
+        self.at_least > limit || self.itemsets as f64 * (1.0 - ERRORS_SURE * self.relative_error) > limit as f64
+    }
 }
 
 /// A support that keeps to the limit.
@@ -55,9 +72,9 @@ pub struct Fits {
     pub exact: bool,
 }
 
-/// Counts the itemsets of a search, or says how many there are at least, after about `budget` operations.
+/// Counts the itemsets of a search, or estimates them, in about `budget` operations.
 ///
-/// Half of the budget is for the count, half for the support that fits. Memory: two numbers an item and one a weight.
+/// Half of the budget is for the count; of the other half a quarter is for the sample, the rest for the support that fits. Memory: two numbers an item and one a weight.
 /// Errors: `Limit` for want of memory, `Cancelled`.
 pub fn estimate(
     rows: Transactions<'_>,
@@ -72,7 +89,7 @@ pub fn estimate(
 /// Refuses a problem of more than `max_itemsets`.
 ///
 /// Cost: one pass over the baskets if that settles it, else counting, which is mining without writing, up to [`BUDGET`]
-/// operations. What is not settled by then passes: the miner's own limit holds. Errors: `Limit` with the number, the
+/// operations. What is not surely over the limit by then passes: the miner's own limit holds. Errors: `Limit` with the number, the
 /// supports that fit and the items that are in most itemsets; `Cancelled`.
 pub fn check(
     encoded: &Encoded,
@@ -86,7 +103,7 @@ pub fn check(
         return Ok(Estimate { itemsets: at_most, ..bound() });
     }
     let (estimate, tally) = counted(rows, search, max_itemsets, BUDGET, context)?;
-    if estimate.itemsets <= u128::from(max_itemsets) {
+    if !estimate.surely_over(u128::from(max_itemsets)) {
         return Ok(estimate);
     }
     Err(Error::Limit(advice(encoded, search, max_itemsets, &estimate, tally.as_ref())?))
@@ -132,6 +149,7 @@ pub fn min_count_for_top_k(
 fn bound() -> Estimate {
     Estimate {
         itemsets: 0,
+        at_least: 0,
         exact: false,
         relative_error: f64::INFINITY,
         by_item: vec![],
@@ -151,25 +169,49 @@ fn counted(
 ) -> Result<(Estimate, Option<Tally>)> {
     let run = Run::new(rows, search, search.min_count, u128::MAX, budget / 2, context)?;
     let (limit, tally) = (u128::from(max_itemsets), run.tally);
-    let mut heaviest: Vec<(u32, u128)> = (0..).zip(tally.with_item().iter().copied()).filter(|(_, n)| *n > 0).collect();
-    heaviest.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    heaviest.truncate(HEAVIEST);
-    let mut estimate = Estimate { by_item: heaviest, by_len: tally.by_len().to_vec(), ..bound() };
+    let mut estimate = Estimate {
+        itemsets: tally.itemsets(),
+        at_least: tally.itemsets(),
+        by_item: heaviest(tally.with_item().iter().copied()),
+        by_len: tally.by_len().to_vec(),
+        ..bound()
+    };
     if run.complete {
-        estimate.itemsets = tally.itemsets();
         (estimate.exact, estimate.relative_error) = (true, 0.0);
         estimate.work_of_rarest = tally.work_of_rarest().to_vec();
         estimate.fits = tally.fitting(limit).map(|(count, itemsets)| Fits { count, itemsets, exact: true });
         return Ok((estimate, Some(tally)));
     }
-    estimate.itemsets = tally.itemsets().max(lower_bound(rows, search));
     drop(tally);
-    if estimate.itemsets <= limit {
+    estimate.at_least = estimate.itemsets.max(lower_bound(rows, search));
+    match sampled(rows, search, budget / 8, SEED, context)? {
+        Some(sample) if sample.itemsets >= estimate.at_least as f64 => {
+            estimate.itemsets = sample.itemsets.round() as u128;
+            estimate.relative_error = sample.error / sample.itemsets;
+            estimate.by_item = heaviest(sample.with_item.iter().map(|n| n.round() as u128));
+            estimate.by_len = sample.by_len.iter().map(|n| n.round() as u128).collect();
+        }
+        Some(_) => estimate.itemsets = estimate.at_least,
+        None => {
+            let of_one = if search.conflicts.is_some() { 0 } else { subsets(DEPTH_MAX, search.max_len) };
+            estimate.at_least = estimate.at_least.max(of_one);
+            estimate.itemsets = estimate.at_least;
+        }
+    }
+    if !estimate.surely_over(limit) {
         return Ok((estimate, None));
     }
-    let (fits, tally) = bisect(rows, search, limit, budget / 2, context)?;
+    let (fits, tally) = bisect(rows, search, limit, budget * 3 / 8, context)?;
     estimate.fits = fits;
     Ok((estimate, tally))
+}
+
+/// The ranks with the largest numbers.
+fn heaviest(with_item: impl Iterator<Item = u128>) -> Vec<(u32, u128)> {
+    let mut heaviest: Vec<(u32, u128)> = (0..).zip(with_item).filter(|(_, n)| *n > 0).collect();
+    heaviest.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    heaviest.truncate(HEAVIEST);
+    heaviest
 }
 
 /// The smallest support with at most `limit` itemsets that is found with `budget` operations.
@@ -204,14 +246,14 @@ fn bisect(
 }
 
 /// A count that ended, or was ended.
-struct Run {
-    tally: Tally,
-    complete: bool,
+pub(super) struct Run {
+    pub(super) tally: Tally,
+    pub(super) complete: bool,
     work: u64,
 }
 
 impl Run {
-    fn new(
+    pub(super) fn new(
         rows: Transactions<'_>,
         search: &Search<'_>,
         min_count: u64,
@@ -315,6 +357,9 @@ fn advice(
     let number = match (estimate.exact, estimate.itemsets) {
         (true, n) => n.to_string(),
         (false, u128::MAX) => "more than 10^38".to_string(),
+        (false, n) if estimate.relative_error.is_finite() => {
+            format!("about {n} (estimated, standard error {:.1} %)", estimate.relative_error * 100.0)
+        }
         (false, n) => format!("at least {n}"),
     };
     let mut supports = Vec::new();
@@ -338,7 +383,11 @@ fn advice(
         search.min_count,
         encoded.n_baskets,
         supports.join("; "),
-        if estimate.exact { "" } else { " counted so far" },
+        match (estimate.exact, estimate.relative_error.is_finite()) {
+            (true, _) => "",
+            (false, true) => " by the estimate",
+            (false, false) => " counted so far",
+        },
         items.join(", "),
     ))
 }

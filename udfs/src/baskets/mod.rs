@@ -35,6 +35,7 @@ mod recommend;
 mod rule_signatures;
 pub mod rule_table_signatures;
 pub mod rules;
+mod sampled_count;
 mod sets;
 mod shard;
 pub mod signatures;

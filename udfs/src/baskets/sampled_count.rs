@@ -1,0 +1,414 @@
+//! How many itemsets there are, by sampling.  In: baskets, search, work. Out: an unbiased number and its error.
+//!
+//! An itemset belongs to its rarest item, beside that to its second rarest, and so on: a tree, in which the itemsets of an
+//! item are those of a smaller problem, the baskets with that item cut below it. Where the work allows, every item's problem is
+//! counted up to its share, and what was not finished is taken apart in the same way with the other half of the work: most
+//! problems are small, and the few large ones hold most of all itemsets. Where it does not, items are drawn with a probability
+//! in proportion to a guess of their itemsets, and what an item's problem gives, over its probability, is one estimate of all;
+//! the mean of several is taken, and their spread gives the standard error (Hansen, Hurwitz, 1943). All of that is unbiased,
+//! whatever the guess is. With work for a single draw it is the descent of Knuth (Mathematics of Computation 29, 1975).
+
+use super::encode::conflicts;
+use super::encoded::pairs;
+use super::guard::Run;
+use super::mining::{Conflicts, Search};
+use super::transactions::{TransactionBuf, Transactions};
+use crate::error::Result;
+use crate::functions::GroupContext;
+
+/// Draws of a problem that has work for more.
+const DRAWS_MAX: u64 = 64;
+
+/// Draws where their spread is the error: not below another draw, whose spread holds theirs.
+const DRAWS_MIN: u64 = 16;
+
+/// Operations of counting one item's problem, below which it is not tried.
+const COUNT_MIN: u64 = 1 << 12;
+
+/// Operations below which nothing is drawn twice.
+const WORK_MIN: u64 = 1 << 16;
+
+/// An itemset longer than that has more subsets than anyone writes, so that no number is needed.
+pub(super) const DEPTH_MAX: usize = 62;
+
+/// A number of itemsets that was not counted.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sampled {
+    /// All of them.
+    pub(super) itemsets: f64,
+    /// The standard error of `itemsets`.
+    pub(super) error: f64,
+    /// With each rank.
+    pub(super) with_item: Vec<f64>,
+    /// By number of items, from 1.
+    pub(super) by_len: Vec<f64>,
+}
+
+/// Estimates the number of itemsets with about `work` operations; `None` if one of them is too long to have its subsets counted.
+///
+/// The same input and seed always give the same number. Memory: a copy of the baskets and 8 bytes an occurrence.
+/// Errors: `Limit` for want of memory, `Cancelled`.
+pub(super) fn sampled(
+    rows: Transactions<'_>,
+    search: &Search<'_>,
+    work: u64,
+    seed: u64,
+    context: &dyn GroupContext,
+) -> Result<Option<Sampled>> {
+    let mut sampler =
+        Sampler { context, random: seed, drawn: 0, with_item: vec![0.0; rows.n_items], by_len: vec![], path: vec![] };
+    let labels: Vec<u32> = (0..rows.n_items as u32).collect();
+    let first = Problem { rows, labels: &labels, search: *search };
+    let Some(Number { itemsets, variance }) = sampler.split(&first, 1.0, work)? else { return Ok(None) };
+    Ok(Some(Sampled { itemsets, error: variance.sqrt(), with_item: sampler.with_item, by_len: sampler.by_len }))
+}
+
+/// A number of itemsets and the variance of its estimate.
+#[derive(Debug, Clone, Copy, Default)]
+struct Number {
+    itemsets: f64,
+    variance: f64,
+}
+
+/// Baskets with the path, cut below it.
+struct Problem<'a> {
+    rows: Transactions<'a>,
+    /// Rank of each item of `rows`.
+    labels: &'a [u32],
+    search: Search<'a>,
+}
+
+struct Sampler<'a> {
+    context: &'a dyn GroupContext,
+    random: u64,
+    /// Draws that the path goes through.
+    drawn: usize,
+    with_item: Vec<f64>,
+    by_len: Vec<f64>,
+    path: Vec<u32>,
+}
+
+impl Sampler<'_> {
+    /// The itemsets of a problem that is too large to be counted, each of which stands for `weight`; `None` if one is too long.
+    fn split(&mut self, problem: &Problem<'_>, weight: f64, work: u64) -> Result<Option<Number>> {
+        let occurrences = Occurrences::new(problem.rows, self.context)?;
+        let items: Vec<usize> = (0..problem.rows.n_items)
+            .filter(|&item| occurrences.weight(problem, item) >= problem.search.min_count)
+            .collect();
+        let share = work / 2 / items.len().max(1) as u64;
+        if share < COUNT_MIN {
+            return self.draw(problem, &occurrences, &items, weight, work);
+        }
+        let (mut sum, mut large) = (Number::default(), Vec::new());
+        for item in items {
+            match self.counted(problem, &occurrences, item, weight, share)? {
+                Some(number) => sum.itemsets += number,
+                None => large.push(item),
+            }
+        }
+        let share = work / 2 / large.len().max(1) as u64;
+        if share < COUNT_MIN {
+            let Some(rest) = self.draw(problem, &occurrences, &large, weight, work / 2)? else { return Ok(None) };
+            return Ok(Some(Number { itemsets: sum.itemsets + rest.itemsets, variance: rest.variance }));
+        }
+        for item in large {
+            let Some(of_item) = self.child(problem, &occurrences, item, weight, share)? else { return Ok(None) };
+            sum = Number { itemsets: sum.itemsets + of_item.itemsets, variance: sum.variance + of_item.variance };
+        }
+        Ok(Some(sum))
+    }
+
+    /// The mean of several draws among `items`.
+    fn draw(
+        &mut self,
+        problem: &Problem<'_>,
+        occurrences: &Occurrences,
+        items: &[usize],
+        weight: f64,
+        work: u64,
+    ) -> Result<Option<Number>> {
+        let sums = guesses(problem, occurrences, items, work);
+        let Some(&all) = sums.last() else { return Ok(Some(Number::default())) };
+        let least = if self.drawn == 0 { DRAWS_MIN } else { 1 };
+        let draws = (work / WORK_MIN).clamp(least, DRAWS_MAX);
+        let mut found = Vec::with_capacity(draws as usize);
+        self.drawn += 1;
+        for _ in 0..draws {
+            let at = self.uniform() * all;
+            let nth = sums.partition_point(|&sum| sum <= at).min(sums.len() - 1);
+            let chance = (sums[nth] - if nth == 0 { 0.0 } else { sums[nth - 1] }) / all;
+            let stands_for = weight / chance / draws as f64;
+            let work = work / draws;
+            let number = match self.counted(problem, occurrences, items[nth], stands_for, work / 2)? {
+                Some(number) => number,
+                None => match self.child(problem, occurrences, items[nth], stands_for, work / 2)? {
+                    Some(number) => number.itemsets,
+                    None => return Ok(None),
+                },
+            };
+            found.push(number / chance);
+        }
+        self.drawn -= 1;
+        let mean = found.iter().sum::<f64>() / draws as f64;
+        let spread = found.iter().map(|number| (number - mean).powi(2)).sum::<f64>();
+        let variance = spread / (draws as f64 * (draws as f64 - 1.0).max(1.0));
+        Ok(Some(Number { itemsets: mean, variance }))
+    }
+
+    /// The itemsets of which `item` is the rarest beside the path, if `work` is enough to count them.
+    fn counted(
+        &mut self,
+        problem: &Problem<'_>,
+        occurrences: &Occurrences,
+        item: usize,
+        weight: f64,
+        work: u64,
+    ) -> Result<Option<f64>> {
+        let label = problem.labels[item];
+        let mut number = 1.0;
+        if problem.search.max_len > 1 {
+            let below = project(problem, occurrences.of(item), item);
+            let search = below.search(problem);
+            let run = Run::new(below.rows.view(), &search, search.min_count, u128::MAX, work, self.context)?;
+            if !run.complete {
+                return Ok(None);
+            }
+            number += run.tally.itemsets() as f64;
+            for (nth, &n) in run.tally.by_len().iter().enumerate() {
+                self.add_len(self.path.len() + 2 + nth, n as f64 * weight);
+            }
+            for (&label, &n) in below.labels.iter().zip(run.tally.with_item()) {
+                self.with_item[label as usize] += n as f64 * weight;
+            }
+        }
+        self.add_item(label, number, weight);
+        Ok(Some(number))
+    }
+
+    /// The same without counting them all; `None` if one of them is too long.
+    fn child(
+        &mut self,
+        problem: &Problem<'_>,
+        occurrences: &Occurrences,
+        item: usize,
+        weight: f64,
+        work: u64,
+    ) -> Result<Option<Number>> {
+        self.context.check_cancelled()?;
+        if self.path.len() == DEPTH_MAX {
+            return Ok(None);
+        }
+        let label = problem.labels[item];
+        let below = project(problem, occurrences.of(item), item);
+        let search = below.search(problem);
+        self.path.push(label);
+        let found = self.split(&Problem { rows: below.rows.view(), labels: &below.labels, search }, weight, work)?;
+        self.path.pop();
+        let Some(number) = found else { return Ok(None) };
+        let with_path = Number { itemsets: number.itemsets + 1.0, ..number };
+        self.add_item(label, with_path.itemsets, weight);
+        Ok(Some(with_path))
+    }
+
+    /// Adds `number` itemsets of which `label` is the rarest beside the path, one of them without any other item.
+    fn add_item(&mut self, label: u32, number: f64, weight: f64) {
+        self.with_item[label as usize] += number * weight;
+        self.add_len(self.path.len() + 1, weight);
+    }
+
+    fn add_len(&mut self, len: usize, n: f64) {
+        if self.by_len.len() < len {
+            self.by_len.resize(len, 0.0);
+        }
+        self.by_len[len - 1] += n;
+    }
+
+    /// A number in [0, 1) (SplitMix64; Steele, Lea, Flood, OOPSLA 2014).
+    fn uniform(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// Where each item stands.
+struct Occurrences {
+    starts: Vec<usize>,
+    /// Row, and position in it.
+    places: Vec<(u32, u32)>,
+}
+
+impl Occurrences {
+    fn new(rows: Transactions<'_>, context: &dyn GroupContext) -> Result<Self> {
+        context.reserve(rows.items.len() * 8 + rows.n_items * 16)?;
+        let mut starts = vec![0usize; rows.n_items + 2];
+        rows.items.iter().for_each(|&item| starts[item as usize + 2] += 1);
+        for item in 2..starts.len() {
+            starts[item] += starts[item - 1];
+        }
+        let mut places = vec![(0, 0); rows.items.len()];
+        for row in 0..rows.len() {
+            for (nth, &item) in rows.row(row).iter().enumerate() {
+                let next = &mut starts[item as usize + 1];
+                places[*next] = (row as u32, nth as u32);
+                *next += 1;
+            }
+        }
+        Ok(Self { starts, places })
+    }
+
+    fn weight(&self, problem: &Problem<'_>, item: usize) -> u64 {
+        self.of(item).iter().map(|&(row, _)| problem.rows.weights[row as usize]).sum()
+    }
+
+    fn of(&self, item: usize) -> &[(u32, u32)] {
+        &self.places[self.starts[item]..self.starts[item + 1]]
+    }
+}
+
+/// Sums of the guesses of the items up to each.
+///
+/// The guess is what the load of a task goes by: occurrences times frequent pairs. Pairs are counted if the work allows.
+fn guesses(problem: &Problem<'_>, occurrences: &Occurrences, items: &[usize], work: u64) -> Vec<f64> {
+    let Problem { rows, search, .. } = problem;
+    let scans = |item: usize| occurrences.of(item).iter().map(|&(_, nth)| u64::from(nth)).sum::<u64>();
+    let with_pairs = search.max_len > 1 && items.iter().map(|&item| scans(item)).sum::<u64>() <= work / 2;
+    let mut counts = vec![0u64; rows.n_items];
+    let mut sum = 0.0;
+    let one = |&item: &usize| {
+        let mut pairs = 0u64;
+        if with_pairs {
+            let below =
+                |&(row, nth): &(u32, u32)| (&rows.row(row as usize)[..nth as usize], rows.weights[row as usize]);
+            for (items, weight) in occurrences.of(item).iter().map(below) {
+                items.iter().for_each(|&other| counts[other as usize] += weight);
+            }
+            for (items, _) in occurrences.of(item).iter().map(below) {
+                for &other in items {
+                    pairs += u64::from(std::mem::take(&mut counts[other as usize]) >= search.min_count);
+                }
+            }
+        }
+        sum += (1 + scans(item)) as f64 * (1 + pairs) as f64;
+        sum
+    };
+    items.iter().map(one).collect()
+}
+
+/// The problem of an item.
+struct Below {
+    rows: TransactionBuf,
+    labels: Vec<u32>,
+    conflicts: Option<Conflicts>,
+}
+
+impl Below {
+    fn search<'a>(&'a self, above: &Problem<'a>) -> Search<'a> {
+        Search { max_len: above.search.max_len - 1, conflicts: self.conflicts.as_ref(), ..above.search }
+    }
+}
+
+/// The rows of an item, cut below it, without what is not frequent beside it or conflicts with it.
+fn project(problem: &Problem<'_>, places: &[(u32, u32)], item: usize) -> Below {
+    let Problem { rows, labels, search } = problem;
+    let below = |&(row, nth): &(u32, u32)| (&rows.row(row as usize)[..nth as usize], rows.weights[row as usize]);
+    let mut counts = vec![0u64; item];
+    for (items, weight) in places.iter().map(below) {
+        items.iter().for_each(|&other| counts[other as usize] += weight);
+    }
+    let barred: Vec<(u32, u32)> = search.conflicts.map(pairs).unwrap_or_default();
+    for &(_, other) in barred.iter().filter(|&&(one, other)| one as usize == item && (other as usize) < item) {
+        counts[other as usize] = 0;
+    }
+    let kept: Vec<u32> = (0..item as u32).filter(|&other| counts[other as usize] >= search.min_count.max(1)).collect();
+    let mut codes = vec![u32::MAX; item];
+    (0..).zip(&kept).for_each(|(code, &other)| codes[other as usize] = code);
+    let (mut flat, mut list) = (Vec::new(), Vec::with_capacity(places.len()));
+    for (items, weight) in places.iter().map(below) {
+        let from = flat.len();
+        flat.extend(items.iter().map(|&other| codes[other as usize]).filter(|&code| code != u32::MAX));
+        if flat.len() > from {
+            list.push((from..flat.len(), weight));
+        }
+    }
+    list.sort_unstable_by(|a, b| flat[a.0.clone()].cmp(&flat[b.0.clone()]));
+    let mut out = TransactionBuf { n_items: kept.len(), ..TransactionBuf::default() };
+    for equal in list.chunk_by(|a, b| flat[a.0.clone()] == flat[b.0.clone()]) {
+        out.push(&flat[equal[0].0.clone()], equal.iter().map(|(_, weight)| weight).sum());
+    }
+    let code = |other: u32| codes.get(other as usize).copied().filter(|&code| code != u32::MAX);
+    let barred = barred.into_iter().filter_map(|(one, other)| Some((code(one)?, code(other)?))).collect();
+    Below {
+        rows: out,
+        labels: kept.iter().map(|&other| labels[other as usize]).collect(),
+        conflicts: search.conflicts.map(|_| conflicts(barred, kept.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baskets::brute_force_tests::{frequent, weighted_baskets};
+    use crate::baskets::mining::Method;
+    use crate::functions::Unlimited;
+    use proptest::prelude::*;
+
+    const SEEDS: u64 = 400;
+
+    fn rows(baskets: &[(u32, u64)]) -> TransactionBuf {
+        let items = |basket: u32| (0..32).filter(|i| basket >> i & 1 == 1).collect::<Vec<u32>>();
+        let mut list: Vec<_> =
+            baskets.iter().map(|&(b, weight)| (items(b), weight)).filter(|(b, _)| !b.is_empty()).collect();
+        list.sort();
+        let mut rows = TransactionBuf { n_items: 32, ..TransactionBuf::default() };
+        for equal in list.chunk_by(|a, b| a.0 == b.0) {
+            rows.push(&equal[0].0, equal.iter().map(|(_, weight)| weight).sum());
+        }
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn the_mean_over_seeds_is_the_number_and_its_errors_are_as_said(
+            baskets in weighted_baskets(),
+            min_count in 1u64..4,
+            max_len in prop::sample::select(vec![1usize, 2, 3, usize::MAX]),
+            barred in prop::collection::vec((0u32..8, 0u32..8), 0..3),
+        ) {
+            let both = barred.iter().filter(|(a, b)| a != b).flat_map(|&(a, b)| [(a, b), (b, a)]);
+            let conflicts = conflicts(both.collect(), 32);
+            let search = Search { min_count, max_len, method: Method::Auto, conflicts: Some(&conflicts) };
+            let apart = |set: &[u32]| !pairs(&conflicts).iter().any(|(a, b)| set.contains(a) && set.contains(b));
+            let all: Vec<_> = frequent(&baskets, min_count, max_len).into_iter().filter(|(set, _)| apart(set)).collect();
+            let rows = rows(&baskets);
+            let one = |seed| sampled(rows.view(), &search, 0, seed, &Unlimited).unwrap().unwrap();
+            let found: Vec<Sampled> = (0..SEEDS).map(one).collect();
+            let mean = |f: &dyn Fn(&Sampled) -> f64| found.iter().map(f).sum::<f64>() / SEEDS as f64;
+            let near = |mean: f64, truth: usize, error: f64| (mean - truth as f64).abs() <= 6.0 * error + 1e-9;
+            let variance = mean(&|s| s.error.powi(2));
+            prop_assert!(near(mean(&|s| s.itemsets), all.len(), (variance / SEEDS as f64).sqrt()));
+            for sample in &found {
+                prop_assert!((sample.by_len.iter().sum::<f64>() - sample.itemsets).abs() < 1e-6 * (1.0 + sample.itemsets));
+            }
+            for item in 0..32u32 {
+                let f = |s: &Sampled| s.with_item[item as usize];
+                let center = mean(&f);
+                let spread = mean(&|s| (f(s) - center).powi(2));
+                let truth = all.iter().filter(|(set, _)| set.contains(&item)).count();
+                prop_assert!(near(center, truth, (spread / SEEDS as f64).sqrt()), "{item}: {center} for {truth}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_of_one_long_basket_are_sampled_without_searching_deeper() {
+        let mut rows = TransactionBuf { n_items: 100, ..TransactionBuf::default() };
+        rows.push(&(0..100).collect::<Vec<_>>(), 3);
+        let search = Search { min_count: 2, max_len: 2, method: Method::Auto, conflicts: None };
+        let found = sampled(rows.view(), &search, 0, 1, &Unlimited).unwrap().unwrap();
+        assert!((found.itemsets - 5050.0).abs() <= 4.0 * found.error && found.by_len.len() == 2, "{found:?}");
+    }
+}
