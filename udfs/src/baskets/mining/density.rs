@@ -22,7 +22,7 @@ const SUPPORT_PARTS: u64 = 512;
 /// LCM or FP-growth, by what one pass over the rows finds; the tasks have no say.
 pub(super) fn choose(rows: Transactions<'_>, search: &Search<'_>) -> Method {
     let baskets: u64 = rows.weights.iter().sum();
-    if search.min_count < baskets / SUPPORT_PARTS {
+    if rows.is_empty() || search.min_count < baskets / SUPPORT_PARTS {
         return Method::Lcm;
     }
     // Each row adds the nodes below the prefix that it shares with the row before.
