@@ -62,21 +62,20 @@ impl Itemsets {
         all.sort_unstable();
         let free = all.iter().rev().fold(0u64, |mask, (_, fixed)| mask << 1 | u64::from(!fixed));
         let most = self.max_len - path.len();
-        // All subsets of the free places, the empty one last.
-        let mut chosen = free;
+        // All subsets of the free places that are small enough, the empty one last. Those that are too large are many more
+        // under a small `max_len`, so that they are leapt over: the next one keeps the highest places.
+        let mut chosen = highest(free, most);
         loop {
-            if chosen.count_ones() as usize <= most {
-                let mut places = chosen | !free & (u64::MAX >> (64 - all.len()));
-                while places != 0 {
-                    self.codes.push(all[places.trailing_zeros() as usize].0);
-                    places &= places - 1;
-                }
-                self.close(count)?;
+            let mut places = chosen | !free & (u64::MAX >> (64 - all.len()));
+            while places != 0 {
+                self.codes.push(all[places.trailing_zeros() as usize].0);
+                places &= places - 1;
             }
+            self.close(count)?;
             if chosen == 0 {
                 return Ok(());
             }
-            chosen = (chosen - 1) & free;
+            chosen = highest((chosen - 1) & free, most);
         }
     }
 
@@ -202,6 +201,15 @@ fn subsets(n: usize, base: usize, max_len: usize) -> (u128, u128) {
     (sets, items)
 }
 
+/// The highest bits of a word, at most `most` of them.
+#[inline]
+fn highest(mut word: u64, most: usize) -> u64 {
+    while word.count_ones() as usize > most {
+        word &= word - 1;
+    }
+    word
+}
+
 fn saturating(n: u128) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -241,6 +249,17 @@ mod tests {
         let mut sets = Itemsets::new(2);
         sets.emit(&[5], &[9, 1, 3], 7, 0, &Unlimited).unwrap();
         assert_eq!(listing(&sets), vec![vec![1, 5], vec![3, 5], vec![5], vec![5, 9]]);
+    }
+
+    #[test]
+    fn a_small_max_len_costs_what_it_writes_and_not_all_subsets() {
+        let perfect: Vec<u32> = (1..63).collect();
+        let mut sets = Itemsets::new(3);
+        sets.emit(&[0], &perfect, 7, 0, &Unlimited).unwrap();
+        assert_eq!(sets.len(), 1 + 62 + 62 * 61 / 2);
+        let mut all = listing(&sets);
+        all.dedup();
+        assert_eq!(all.len(), sets.len());
     }
 
     #[test]

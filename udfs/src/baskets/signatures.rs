@@ -151,7 +151,8 @@ pub(super) const METHOD: Param = Param {
     name: "method",
     kind: Kind::Choice(|| vec!["auto", "lcm", "fp_growth", "apriori"]),
     default: Some("\"auto\""),
-    meaning: "how a task searches; changes cost, never the itemsets; auto chooses by measured density",
+    meaning: "how a task searches; changes cost, never the itemsets; auto takes fp_growth for short baskets that share \
+              most prefixes, else lcm",
 };
 
 pub(super) const PLAN: Param = Param {

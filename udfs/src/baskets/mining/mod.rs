@@ -3,6 +3,7 @@
 mod apriori;
 mod bit_machine;
 mod constrained;
+mod density;
 mod fp_growth;
 mod lcm;
 mod prefix_tree;
@@ -50,7 +51,7 @@ impl Task {
 /// How itemsets are found; the answer is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// Chosen by measured density.
+    /// FP-growth for short baskets over few items with high support, which share most prefixes; LCM for all others.
     #[default]
     Auto,
     /// Occurrence deliver on arrays (LCM) with a bit machine for the dense rest.
@@ -93,7 +94,11 @@ pub fn mine<S: Sink>(
     sink: &mut S,
     context: &dyn GroupContext,
 ) -> Result<()> {
-    match search.method {
+    let method = match search.method {
+        Method::Auto if search.conflicts.is_none() => density::choose(rows, search),
+        given => given,
+    };
+    match method {
         Method::Apriori => apriori::mine_apriori(rows, tasks, search, sink, context),
         _ if search.conflicts.is_some() => constrained::mine_constrained(rows, tasks, search, sink, context),
         Method::FpGrowth => fp_growth::mine_fp_growth(rows, tasks, search, sink, context),
