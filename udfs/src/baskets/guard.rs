@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::functions::GroupContext;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 /// Operations that a check may cost.
 pub const BUDGET: u64 = 2_000_000_000;
@@ -52,6 +53,8 @@ pub struct Estimate {
     pub fits: Option<Fits>,
     /// Operations of emitting the itemsets of which each rank is the rarest; empty unless counted.
     pub work_of_rarest: Vec<u64>,
+    /// Of ranks with much of it, the same by second-rarest item; empty unless counted.
+    pub work_of_pairs: BTreeMap<u32, Vec<(u32, u64)>>,
 }
 
 impl Estimate {
@@ -156,6 +159,7 @@ fn bound() -> Estimate {
         by_len: vec![],
         fits: None,
         work_of_rarest: vec![],
+        work_of_pairs: BTreeMap::new(),
     }
 }
 
@@ -168,7 +172,7 @@ fn counted(
     context: &dyn GroupContext,
 ) -> Result<(Estimate, Option<Tally>)> {
     let run = Run::new(rows, search, search.min_count, u128::MAX, budget / 2, context)?;
-    let (limit, tally) = (u128::from(max_itemsets), run.tally);
+    let (limit, mut tally) = (u128::from(max_itemsets), run.tally);
     let mut estimate = Estimate {
         itemsets: tally.itemsets(),
         at_least: tally.itemsets(),
@@ -180,6 +184,7 @@ fn counted(
         (estimate.exact, estimate.relative_error) = (true, 0.0);
         estimate.work_of_rarest = tally.work_of_rarest().to_vec();
         estimate.fits = tally.fitting(limit).map(|(count, itemsets)| Fits { count, itemsets, exact: true });
+        estimate.work_of_pairs = tally.take_pairs();
         return Ok((estimate, Some(tally)));
     }
     drop(tally);

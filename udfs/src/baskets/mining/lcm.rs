@@ -44,6 +44,7 @@ pub(super) fn mine_lcm<S: Sink>(
         context,
         held: 0,
         work: 0,
+        spent: 0,
         path: [0; PATH_MAX + WORD],
         top: PATH_MAX + WORD,
         perfect: Vec::new(),
@@ -64,6 +65,8 @@ pub(super) struct Growth<'a, S> {
     held: usize,
     /// Work since the context was last asked.
     work: usize,
+    /// Work so far.
+    spent: u64,
     /// The path stands at the end, ascending; room before it is scratch.
     path: [u32; PATH_MAX + WORD],
     top: usize,
@@ -156,8 +159,9 @@ impl<S: Sink> Growth<'_, S> {
             let bytes = level.memory_bytes() + (shared.capacity() + labels.capacity() + slots.capacity() * 3) * 4;
             self.held += bytes;
             for task in now {
-                let slot = slots[task.item as usize] as usize;
+                let (slot, before) = (slots[task.item as usize] as usize, self.spent);
                 self.grow(all, &mut level, slot, task.item, task.second, 0)?;
+                self.sink.spent(task.item, None, self.spent - before);
             }
             self.held -= bytes;
             distinct.iter().for_each(|&item| slots[item as usize] = DROPPED);
@@ -181,7 +185,11 @@ impl<S: Sink> Growth<'_, S> {
         self.held += bytes;
         for item in (0..n).rev() {
             if part.is_none_or(|part| rows.labels[item] % part.of == part.nth) {
+                let before = self.spent;
                 self.grow(rows, &mut level, item, item as u32, None, depth)?;
+                if depth == 1 {
+                    self.sink.spent(self.path[self.top], Some(rows.labels[item]), self.spent - before);
+                }
             }
         }
         self.held -= bytes;
@@ -378,6 +386,7 @@ impl<S: Sink> Growth<'_, S> {
     /// Counts work and asks now and then whether the run is being stopped.
     pub(super) fn spend(&mut self, work: usize) -> Result<()> {
         self.work += work + 1;
+        self.spent += work as u64 + 1;
         if self.work >= WORK_BETWEEN_CHECKS {
             self.work = 0;
             self.context.check_cancelled()?;

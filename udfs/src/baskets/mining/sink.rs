@@ -18,6 +18,10 @@ pub trait Sink {
         context: &dyn GroupContext,
     ) -> Result<()>;
 
+    /// Hears what finding the itemsets of a rarest item cost, and of a second-rarest one with it, in items looked at: for those
+    /// who deal work out. Not every miner says it.
+    fn spent(&mut self, _rarest: u32, _second: Option<u32>, _items: u64) {}
+
     /// Bytes that the sink holds.
     fn memory_bytes(&self) -> usize;
 }

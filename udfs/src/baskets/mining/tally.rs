@@ -11,6 +11,46 @@ const DENSE: u64 = 1 << 16;
 /// Lengths that are told apart; nothing longer is ever counted one by one.
 const LENGTHS: usize = 128;
 
+/// An item whose work is at least this part of all gets it told apart by second items.
+const HEAVY_PARTS: u64 = 256;
+
+/// Work by rarest and second-rarest item, of rarest items with much of it.
+#[derive(Debug, Default)]
+struct Pairs {
+    /// The rarest item that is at work now.
+    rarest: Option<u32>,
+    /// Its work by second item, and which of these are not zero.
+    now: Vec<u64>,
+    touched: Vec<u32>,
+    kept: BTreeMap<u32, Vec<(u32, u64)>>,
+}
+
+impl Pairs {
+    fn add(&mut self, rarest: u32, second: u32, work: u64, all: u64) {
+        if self.rarest != Some(rarest) {
+            self.flush(all);
+            self.rarest = Some(rarest);
+        }
+        let of_second = &mut self.now[second as usize];
+        if *of_second == 0 {
+            self.touched.push(second);
+        }
+        *of_second += work;
+    }
+
+    fn flush(&mut self, all: u64) {
+        let found: Vec<(u32, u64)> =
+            self.touched.drain(..).map(|second| (second, std::mem::take(&mut self.now[second as usize]))).collect();
+        let heavy = |pairs: &[(u32, u64)]| pairs.iter().map(|(_, work)| work).sum::<u64>() >= all / HEAVY_PARTS;
+        if let Some(rarest) = self.rarest.take().filter(|_| heavy(&found)) {
+            self.kept.entry(rarest).or_default().extend(found);
+        }
+        if self.kept.len() as u64 > 2 * HEAVY_PARTS {
+            self.kept.retain(|_, pairs| heavy(pairs));
+        }
+    }
+}
+
 /// A sink that counts. Numbers saturate at the largest `u128`, far beyond what anyone could write.
 ///
 /// An emission of q perfect extensions costs O(q) and is counted whole: `2^q` itemsets, or the binomial sums that `max_len`
@@ -27,6 +67,9 @@ pub struct Tally {
     by_len: Vec<u128>,
     with_item: Vec<u128>,
     work_of_rarest: Vec<u64>,
+    pairs: Pairs,
+    /// Items that the miner looked at.
+    looked: u64,
     work: u64,
     work_max: u64,
     itemsets_max: u128,
@@ -45,6 +88,8 @@ impl Tally {
             by_len: Vec::new(),
             with_item: vec![0; n_items],
             work_of_rarest: vec![0; n_items],
+            pairs: Pairs { now: vec![0; n_items], ..Pairs::default() },
+            looked: 0,
             work: 0,
             work_max: u64::MAX,
             itemsets_max: u128::MAX,
@@ -72,14 +117,25 @@ impl Tally {
         &self.with_item
     }
 
-    /// Operations for the itemsets of which each item is the rarest.
+    /// Operations for the itemsets of which each item is the rarest, with what the miner said that finding them cost.
     pub fn work_of_rarest(&self) -> &[u64] {
         &self.work_of_rarest
+    }
+
+    /// Of rarest items with much work: operations by second-rarest item. Asked once, at the end.
+    pub fn take_pairs(&mut self) -> BTreeMap<u32, Vec<(u32, u64)>> {
+        self.pairs.flush(self.work + self.looked);
+        std::mem::take(&mut self.pairs.kept)
     }
 
     /// Operations so far.
     pub fn work(&self) -> u64 {
         self.work
+    }
+
+    /// Items that the miner looked at.
+    pub fn looked(&self) -> u64 {
+        self.looked
     }
 
     /// Whether a limit of [`Self::stopping_at`] ended the count: the error that the miner gave is this and no other.
@@ -179,8 +235,16 @@ impl Sink for Tally {
         }
         let work = 4 + (path.len() + 4 * perfect.len()) as u64;
         self.work += work;
-        if let Some(&rarest) = path.iter().max() {
+        let (mut rarest, mut second) = (None, None);
+        for &item in path {
+            (rarest, second) =
+                if Some(item) > rarest { (Some(item), rarest) } else { (rarest, second.max(Some(item))) };
+        }
+        if let Some(rarest) = rarest {
             self.work_of_rarest[rarest as usize] += work;
+            if let Some(second) = second.max(perfect.iter().copied().max()) {
+                self.pairs.add(rarest, second, work, self.work + self.looked);
+            }
         }
         if self.itemsets > self.itemsets_max || self.work > self.work_max || self.itemsets == u128::MAX {
             self.stopped = true;
@@ -189,9 +253,21 @@ impl Sink for Tally {
         Ok(())
     }
 
+    fn spent(&mut self, rarest: u32, second: Option<u32>, items: u64) {
+        match second {
+            Some(second) => self.pairs.add(rarest, second, items, self.work + self.looked),
+            None => {
+                self.looked += items;
+                self.work_of_rarest[rarest as usize] += items;
+            }
+        }
+    }
+
     fn memory_bytes(&self) -> usize {
         let numbers = self.dense.capacity() + self.by_len.capacity() + self.with_item.capacity();
-        numbers * size_of::<u128>() + self.work_of_rarest.capacity() * 8 + self.sparse.len() * 48
+        numbers * size_of::<u128>()
+            + (self.work_of_rarest.capacity() + self.pairs.now.len()) * 8
+            + self.sparse.len() * 48
     }
 }
 
