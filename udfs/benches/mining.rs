@@ -4,6 +4,8 @@
 //! prints a table of processor time instead, for a machine that others share: milliseconds from rank-coded rows to itemsets
 //! in memory, the best of a few batches of rounds.
 
+#![expect(clippy::unwrap_used, reason = "the rows are generated here and known to be minable")]
+
 #[path = "mining/classes.rs"]
 mod classes;
 

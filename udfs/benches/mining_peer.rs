@@ -8,63 +8,20 @@
 //! `cpu` and `wall` run from rank-coded rows to Arrow arrays of itemsets; `cpu_rows` from the baskets as they are in memory
 //! to those rows: items counted, ranked, baskets sorted and merged.
 
+#[path = "mining_peer/rows.rs"]
+mod rows;
+
 use arrow::array::{Array, Int64Array, ListArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use lakecast_udfs::baskets::itemsets::Itemsets;
 use lakecast_udfs::baskets::mining::{Method, Part, Search, Task, mine};
-use lakecast_udfs::baskets::transactions::{TransactionBuf, Transactions};
+use lakecast_udfs::baskets::transactions::Transactions;
 use lakecast_udfs::functions::Unlimited;
+use rows::{Failure, cpu_seconds, read, rows};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Seconds that this thread has computed.
-fn cpu_seconds() -> Result<f64, Failure> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(text.split(' ').next().ok_or("no schedstat")?.parse::<u64>()? as f64 / 1e9)
-}
-
-fn rows(values: &[i32], min_count: u64) -> TransactionBuf {
-    let mut counts = Vec::new();
-    for_each_basket(values, |basket| {
-        for &item in basket {
-            counts.resize(counts.len().max(item as usize + 1), 0u64);
-            counts[item as usize] += 1;
-        }
-    });
-    let mut list: Vec<usize> = (0..counts.len()).filter(|&item| counts[item] >= min_count).collect();
-    list.sort_by_key(|&item| (std::cmp::Reverse(counts[item]), item));
-    let mut ranks = vec![u32::MAX; counts.len()];
-    list.iter().enumerate().for_each(|(rank, &item)| ranks[item] = rank as u32);
-    let (mut items, mut bounds) = (Vec::with_capacity(values.len()), vec![]);
-    for_each_basket(values, |basket| {
-        let from = items.len();
-        items.extend(basket.iter().map(|&item| ranks[item as usize]).filter(|&rank| rank != u32::MAX));
-        items[from..].sort_unstable();
-        if items.len() > from {
-            bounds.push((from as u32, items.len() as u32));
-        }
-    });
-    let row = |&(from, to): &(u32, u32)| &items[from as usize..to as usize];
-    bounds.sort_unstable_by(|a, b| row(a).cmp(row(b)));
-    let mut rows = TransactionBuf { n_items: list.len(), ..TransactionBuf::default() };
-    for equal in bounds.chunk_by(|a, b| row(a) == row(b)) {
-        rows.push(row(&equal[0]), equal.len() as u64);
-    }
-    rows
-}
-
-fn for_each_basket(values: &[i32], mut f: impl FnMut(&[i32])) {
-    let mut at = 0;
-    while at < values.len() {
-        let end = at + 1 + values[at] as usize;
-        f(&values[at + 1..end]);
-        at = end;
-    }
-}
 
 /// Mines the tasks from a shared queue; CPU seconds and itemsets.
 fn work(
@@ -103,8 +60,7 @@ fn main() -> Result<(), Failure> {
         Some("apriori") => Method::Apriori,
         Some(other) => return Err(format!("no such method: {other}").into()),
     };
-    let values: Vec<i32> =
-        std::fs::read(file)?.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let values = read(file)?;
     let search = Search { min_count, max_len: usize::MAX, method, conflicts: None };
     let (mut best, mut best_wall, mut best_rows, mut itemsets) = (f64::MAX, f64::MAX, f64::MAX, 0);
     for _ in 0..rounds {

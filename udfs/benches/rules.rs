@@ -4,6 +4,8 @@
 //! The counts fall with the size as in dense data, so that Fisher's p sums few terms; `near_independence` has rules whose p
 //! sums many.
 
+#![expect(clippy::unwrap_used, reason = "what is measured is built here and known to fit")]
+
 use arrow::array::{ArrayRef, Int8Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Schema};

@@ -221,7 +221,6 @@ impl<S: Sink> Growth<'_, S> {
     }
 
     /// Writes the path with its perfect extensions and goes on with the rows that hold it.
-    #[expect(clippy::too_many_arguments, reason = "one level of the recursion")]
     fn project(
         &mut self,
         rows: Rows<'_>,
@@ -267,7 +266,7 @@ impl<S: Sink> Growth<'_, S> {
         }
         let occurrences = &level.occurrences[range];
         if level.kept.len() <= WORD && !split {
-            self.to_words(rows, occurrences, &level.kept, &level.codes)?;
+            self.fill_words(rows, occurrences, &level.kept, &level.codes)?;
         } else {
             reduce(rows, occurrences, &level.kept, &level.codes, &mut level.below);
             self.next_level(&level.below, part, depth + 1)?;
@@ -305,7 +304,7 @@ impl<S: Sink> Growth<'_, S> {
     }
 
     /// Packs the rows that hold the path into words.
-    fn to_words(
+    fn fill_words(
         &mut self,
         rows: Rows<'_>,
         occurrences: &[Occurrence],
@@ -420,11 +419,9 @@ impl Reduced {
 
 /// Items that each row shares with the one before it, from the first on.
 fn shared_with_previous(rows: Transactions<'_>) -> Vec<u32> {
-    let mut shared = vec![0; rows.len()];
-    for at in 1..rows.len() {
-        shared[at] = common(rows.row(at - 1), rows.row(at)) as u32;
-    }
-    shared
+    let mut before: &[u32] = &[];
+    let with_previous = |at| common(std::mem::replace(&mut before, rows.row(at)), rows.row(at)) as u32;
+    (0..rows.len()).map(with_previous).collect()
 }
 
 fn common(a: &[u32], b: &[u32]) -> usize {
