@@ -2,7 +2,9 @@
 //!
 //! In: a signal or a deadline sets it. Out: operators end after the group they are computing.
 
+use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,6 +32,12 @@ impl Cancel {
         while !self.is_cancelled() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What an operator that stopped says. It is no fault of the work, which may succeed elsewhere: an executor that ends stops
+    /// its tasks, and [`Fault`](crate::fault::Fault) must see that they may be tried again.
+    pub fn stopped() -> DataFusionError {
+        DataFusionError::IoError(io::Error::new(io::ErrorKind::Interrupted, "stopped before its end"))
     }
 
     /// The flag of the session that runs `context`; one that is never set where the session has none.

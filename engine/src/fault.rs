@@ -171,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn work_that_an_ending_executor_stopped_passes_through_every_wrapper() {
+        let stopped = || crate::functions::to_datafusion(lakecast_udfs::Error::Cancelled);
+        assert_eq!(Fault::of(&stopped()), Fault::Passing);
+        let shuffle = BallistaError::DataFusionError(Box::new(stopped())).into_datafusion();
+        assert_eq!(Fault::of(&shuffle), Fault::Passing);
+        assert_eq!(Fault::of(&DataFusionError::External(Box::new(stopped()))), Fault::Passing);
+    }
+
+    #[test]
     fn a_footer_that_the_store_did_not_give_passes_unless_rights_are_missing() {
         let footer = |why: &str| {
             let text = format!("Parquet error: Failed to fetch metadata for file a.parquet: Object Store error: {why}");

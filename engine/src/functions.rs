@@ -2,6 +2,7 @@
 //!
 //! In: the table in `lakecast-udfs`, and what a caller adds. Out: look-up by name, the same on every process.
 
+use crate::cancel::Cancel;
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
 use lakecast_udfs::Error;
 use lakecast_udfs::functions::{FUNCTIONS, GroupFunction};
@@ -64,6 +65,7 @@ pub fn to_datafusion(error: Error) -> DataFusionError {
         Error::Argument(m) => DataFusionError::Plan(m),
         Error::Limit(m) => DataFusionError::ResourcesExhausted(m),
         Error::Arrow(e) => e.into(),
+        Error::Cancelled => Cancel::stopped(),
         other => DataFusionError::Execution(other.to_string()),
     }
 }

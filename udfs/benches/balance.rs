@@ -20,7 +20,7 @@ use lakecast_udfs::baskets::mining::{Method, Part, Search, Task, mine};
 use lakecast_udfs::baskets::task_bins::bins;
 use lakecast_udfs::baskets::transactions::{TransactionBuf, Transactions};
 use lakecast_udfs::functions::Unlimited;
-use rows::{Failure, cpu_seconds, read, rows};
+use rows::{Failure, baskets, cpu_seconds, read, rows};
 use std::collections::BTreeMap;
 
 /// As in the plan of prefixes: a piece holds about half of what a shard does on average.
@@ -48,7 +48,8 @@ fn main() -> Result<(), Failure> {
     let coded = rows(&values, search.min_count);
     let ranking = cpu_seconds()? - start;
     let alone = ranking + seconds(coded.view(), &Task::all(coded.n_items), &search)?;
-    println!("one core: {alone:.2} s, {ranking:.2} of them to rank and merge the baskets");
+    let n_baskets = baskets(&values);
+    println!("{n_baskets} baskets, one core: {alone:.2} s, {ranking:.2} of them to rank and merge");
     println!(
         "| executors | (b) largest, fair shares | (b) speed-up | (b) MiB sent | (c) largest, fair shares | (c) speed-up | (c) MiB sent |"
     );

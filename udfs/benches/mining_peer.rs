@@ -2,12 +2,15 @@
 //! items. Out: one line of JSON with the itemsets and the CPU and wall seconds of the best round.
 //!
 //! ```text
-//! cargo bench -p lakecast-udfs --bench mining_peer -- --baskets FILE --min-count N [--threads 1] [--rounds 3] [--method lcm]
+//! cargo bench -p lakecast-udfs --bench mining_peer -- --baskets FILE --min-count N [--threads 1] [--rounds 3] [--method lcm] [--confidence 0.3]
 //! ```
 //!
 //! `cpu` and `wall` run from rank-coded rows to Arrow arrays of itemsets; `cpu_rows` from the baskets as they are in memory
-//! to those rows: items counted, ranked, baskets sorted and merged.
+//! to those rows: items counted, ranked, baskets sorted and merged. With a confidence there are `rules`, those with one item on
+//! the right, and `rules_cpu`, what they take with all their measures from itemsets in memory.
 
+#[path = "mining_peer/derive.rs"]
+mod derive;
 #[path = "mining_peer/rows.rs"]
 mod rows;
 
@@ -18,7 +21,7 @@ use lakecast_udfs::baskets::itemsets::Itemsets;
 use lakecast_udfs::baskets::mining::{Method, Part, Search, Task, mine};
 use lakecast_udfs::baskets::transactions::Transactions;
 use lakecast_udfs::functions::Unlimited;
-use rows::{Failure, cpu_seconds, read, rows};
+use rows::{Failure, baskets, cpu_seconds, read, rows};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -82,8 +85,16 @@ fn main() -> Result<(), Failure> {
         best = best.min(done.iter().map(|(cpu, _)| cpu).sum());
         itemsets = done.iter().map(|(_, itemsets)| itemsets).sum();
     }
+    let mut rules = String::new();
+    if let Some(confidence) = value("--confidence") {
+        let coded = rows(&values, min_count);
+        let mut found = Itemsets::new(search.max_len);
+        mine(coded.view(), &Task::all(coded.n_items), &search, &mut found, &Unlimited)?;
+        let (n, cpu) = derive::derive(&found, coded.n_items, baskets(&values), confidence.parse()?, rounds)?;
+        rules = format!(", \"rules\": {n}, \"rules_cpu\": {cpu:.6}");
+    }
     println!(
-        "{{\"itemsets\": {itemsets}, \"cpu\": {best:.6}, \"wall\": {best_wall:.6}, \"cpu_rows\": {best_rows:.6}, \"threads\": {threads}}}"
+        "{{\"itemsets\": {itemsets}, \"cpu\": {best:.6}, \"wall\": {best_wall:.6}, \"cpu_rows\": {best_rows:.6}, \"threads\": {threads}{rules}}}"
     );
     Ok(())
 }

@@ -212,7 +212,7 @@ impl Task {
         let cancel = Cancel::of(&self.context);
         let filled = tokio::select! {
             filled = self.fill(&mut writer) => filled,
-            () = cancel.cancelled() => Err(exec_datafusion_err!("stopped")),
+            () = cancel.cancelled() => Err(Cancel::stopped()),
         };
         let written = match filled {
             Ok(written) => written,

@@ -38,13 +38,18 @@ pub(super) async fn stage(planned: &Planned<'_>, means: &Means) -> Result<(usize
     let before = Progress::of(&means.counters);
     let partitions = physical.output_partitioning().partition_count();
     let checkpoints = tokio::select! {
-        done = compute(Arc::clone(&physical), planned) => done.map_err(|e| Failure::running(&place, &e))?,
-        () = watch(&physical, means, before) => {
-            return Err(Failure::new(Exit::Interrupted, "stopped: run the same command to continue"));
-        }
+        done = compute(Arc::clone(&physical), planned) => done.map_err(|e| {
+            // An operator may notice the stop first.
+            if means.cancel.is_cancelled() { stopped() } else { Failure::running(&place, &e) }
+        })?,
+        () = watch(&physical, means, before) => return Err(stopped()),
     };
     before.show(&physical, means);
     Ok((partitions, checkpoints))
+}
+
+fn stopped() -> Failure {
+    Failure::new(Exit::Interrupted, "stopped: run the same command to continue")
 }
 
 fn spec(planned: &Planned<'_>) -> SinkSpec {

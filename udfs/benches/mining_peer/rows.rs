@@ -9,6 +9,13 @@ pub(crate) fn read(file: &str) -> Result<Vec<i32>, Failure> {
     Ok(std::fs::read(file)?.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
+/// How many baskets there are.
+pub(crate) fn baskets(values: &[i32]) -> usize {
+    let mut n = 0;
+    for_each_basket(values, |_| n += 1);
+    n
+}
+
 /// Seconds that this thread has computed.
 pub(crate) fn cpu_seconds() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
