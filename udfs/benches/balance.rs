@@ -14,7 +14,7 @@
 #[path = "mining_peer/rows.rs"]
 mod rows;
 
-use lakecast_udfs::baskets::guard::estimate;
+use lakecast_udfs::baskets::guard::{BUDGET, estimate};
 use lakecast_udfs::baskets::itemsets::Itemsets;
 use lakecast_udfs::baskets::mining::{Method, Part, Search, Task, mine};
 use lakecast_udfs::baskets::task_bins::bins;
@@ -82,7 +82,7 @@ fn bytes(rows: Transactions<'_>) -> usize {
 /// Plan (b): counted and dealt by one, all rows to everyone.
 fn broadcast(rows: Transactions<'_>, search: &Search<'_>, ranking: f64, n: usize) -> Result<Spread, Failure> {
     let start = cpu_seconds()?;
-    let known = estimate(rows, search, u64::MAX, u64::MAX / 2, &Unlimited)?;
+    let known = estimate(rows, search, u64::MAX, BUDGET, &Unlimited)?;
     let bins = bins(rows, search, &known, n, &Unlimited)?;
     let before = ranking + cpu_seconds()? - start;
     let seconds = bins.iter().map(|tasks| seconds(rows, tasks, search)).collect::<Result<_, _>>()?;
