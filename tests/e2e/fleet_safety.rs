@@ -788,6 +788,12 @@ fn readiness_follows_the_scheduler_and_a_stopping_scheduler_takes_no_new_job() {
     fleet.executors[0].ready();
 
     drop(early);
+    // Until it is missed it is given tasks, and a job that loses it is given back: the scheduler would have none to wait for.
+    let dropped = Instant::now();
+    while fleet.scheduler.metric("lakecast_executors") != 1.0 {
+        assert!(dropped.elapsed() < LIMIT, "the scheduler does not miss an executor that was killed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let (long, late) = (Night::new(2000, 365, 16), Night::new(20, 60, 4));
     let mut running = Running::start(&mut fleet.send(long.run()));
     while fleet.executors[0].metric("lakecast_tasks_running") == 0.0 {
