@@ -6,8 +6,8 @@ use super::node::GroupCall;
 use super::side::{Side, SideRows};
 use crate::cancel::Cancel;
 use crate::functions::Functions;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{SortOptions, take_record_batch};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
@@ -32,6 +32,9 @@ use lakecast_udfs::functions::BoundFunction;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+
+/// Bytes of a row on average from which on rows leave one by one: a sort can spill a batch, but not a part of one.
+const WIDE_ROW_BYTES: usize = 1 << 18;
 
 /// Applies a group function to every group of its input.
 pub struct GroupMapExec {
@@ -274,9 +277,46 @@ impl Run {
         if (batch.is_none() || self.groups.rows_finished() >= self.batch_size || !self.groups.fits())
             && let Some(rows) = self.groups.take()?
         {
-            let pieces = (0..rows.num_rows()).step_by(self.batch_size.max(1));
-            self.ready.extend(pieces.map(|at| rows.slice(at, self.batch_size.min(rows.num_rows() - at))));
+            self.ready.extend(pieces(&rows, self.batch_size)?);
         }
         Ok(())
+    }
+}
+
+/// Rows as batches of at most `batch_size`; wide ones each by itself.
+fn pieces(rows: &RecordBatch, batch_size: usize) -> Result<Vec<RecordBatch>> {
+    let n = rows.num_rows();
+    if n > 1 && rows.get_array_memory_size() / n >= WIDE_ROW_BYTES {
+        // Copied, because a slice counts as all that it was cut from.
+        let row = |at| Ok(take_record_batch(rows, &UInt32Array::from(vec![at]))?);
+        return (0..n as u32).map(row).collect();
+    }
+    Ok((0..n).step_by(batch_size.max(1)).map(|at| rows.slice(at, batch_size.min(n - at))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, Int64Array, ListArray};
+    use datafusion::arrow::compute::concat_batches;
+    use datafusion::arrow::datatypes::Int64Type;
+
+    fn lists(rows: usize, long: i64) -> RecordBatch {
+        let row = |at: usize| Some((0..long).map(|i| Some(i + at as i64)).collect::<Vec<_>>());
+        let column: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>((0..rows).map(row)));
+        let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+        RecordBatch::try_from_iter([("number", number), ("list", column)]).unwrap()
+    }
+
+    #[test]
+    fn wide_rows_leave_one_by_one_without_the_memory_of_the_others() {
+        for (rows, long, batches) in [(5, 3, 2), (5, 100_000, 5), (1, 100_000, 1), (0, 1, 0)] {
+            let all = lists(rows, long);
+            let cut = pieces(&all, 4).unwrap();
+            assert_eq!(cut.len(), batches);
+            assert_eq!(concat_batches(&all.schema(), &cut).unwrap(), all);
+            let memory: usize = cut.iter().map(RecordBatch::get_array_memory_size).sum();
+            assert!(long < 1000 || memory < 2 * all.get_array_memory_size(), "{memory}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Most ranks of a packed row.
-const CHUNK: usize = 1 << 22;
+const CHUNK: usize = 1 << 18;
 
 /// Everything about one problem after filtering.
 #[derive(Debug, Clone)]
