@@ -790,7 +790,7 @@ fn readiness_follows_the_scheduler_and_a_stopping_scheduler_takes_no_new_job() {
     drop(early);
     // Until it is missed it is given tasks, and a job that loses it is given back: the scheduler would have none to wait for.
     let dropped = Instant::now();
-    while fleet.scheduler.metric("lakecast_executors") != 1.0 {
+    while fleet.scheduler.metric("lakecast_executors_lost_total") == 0.0 {
         assert!(dropped.elapsed() < LIMIT, "the scheduler does not miss an executor that was killed");
         std::thread::sleep(Duration::from_millis(20));
     }
