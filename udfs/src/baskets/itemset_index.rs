@@ -23,9 +23,12 @@ impl Hasher for ByteHasher {
     }
 }
 
-/// A bijection that spreads every bit (the finalizer of SplitMix64; Steele, Lea, Flood, OOPSLA 2014).
-fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// The step of SplitMix64: `mix` of its multiples is the generator (Steele, Lea, Flood, OOPSLA 2014).
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A bijection that spreads every bit (the finalizer of SplitMix64).
+pub(super) fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(STEP);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

@@ -28,6 +28,7 @@ pub mod metrics;
 mod mine_segment;
 mod mine_tasks;
 pub mod mining;
+mod occurrences;
 pub mod options;
 mod prefixes;
 mod problem;

@@ -11,7 +11,9 @@
 use super::encode::conflicts;
 use super::encoded::pairs;
 use super::guard::Run;
+use super::itemset_index::{STEP, mix};
 use super::mining::{Conflicts, Search};
+use super::occurrences::Occurrences;
 use super::transactions::{TransactionBuf, Transactions};
 use crate::error::Result;
 use crate::functions::GroupContext;
@@ -58,7 +60,7 @@ pub(super) fn sampled(
     let mut sampler =
         Sampler { context, random: seed, drawn: 0, with_item: vec![0.0; rows.n_items], by_len: vec![], path: vec![] };
     let labels: Vec<u32> = (0..rows.n_items as u32).collect();
-    let first = Problem { rows, labels: &labels, search: *search };
+    let first = Problem { occurrences: Occurrences::new(rows, context)?, rows, labels: &labels, search: *search };
     let Some(Number { itemsets, variance }) = sampler.split(&first, 1.0, work)? else { return Ok(None) };
     Ok(Some(Sampled { itemsets, error: variance.sqrt(), with_item: sampler.with_item, by_len: sampler.by_len }))
 }
@@ -73,6 +75,7 @@ struct Number {
 /// Baskets with the path, cut below it.
 struct Problem<'a> {
     rows: Transactions<'a>,
+    occurrences: Occurrences<'a>,
     /// Rank of each item of `rows`.
     labels: &'a [u32],
     search: Search<'a>,
@@ -91,43 +94,35 @@ struct Sampler<'a> {
 impl Sampler<'_> {
     /// The itemsets of a problem that is too large to be counted, each of which stands for `weight`; `None` if one is too long.
     fn split(&mut self, problem: &Problem<'_>, weight: f64, work: u64) -> Result<Option<Number>> {
-        let occurrences = Occurrences::new(problem.rows, self.context)?;
         let items: Vec<usize> = (0..problem.rows.n_items)
-            .filter(|&item| occurrences.weight(problem, item) >= problem.search.min_count)
+            .filter(|&item| problem.occurrences.weight(item) >= problem.search.min_count)
             .collect();
         let share = work / 2 / items.len().max(1) as u64;
         if share < COUNT_MIN {
-            return self.draw(problem, &occurrences, &items, weight, work);
+            return self.draw(problem, &items, weight, work);
         }
         let (mut sum, mut large) = (Number::default(), Vec::new());
         for item in items {
-            match self.counted(problem, &occurrences, item, weight, share)? {
+            match self.counted(problem, item, weight, share)? {
                 Some(number) => sum.itemsets += number,
                 None => large.push(item),
             }
         }
         let share = work / 2 / large.len().max(1) as u64;
         if share < COUNT_MIN {
-            let Some(rest) = self.draw(problem, &occurrences, &large, weight, work / 2)? else { return Ok(None) };
+            let Some(rest) = self.draw(problem, &large, weight, work / 2)? else { return Ok(None) };
             return Ok(Some(Number { itemsets: sum.itemsets + rest.itemsets, variance: rest.variance }));
         }
         for item in large {
-            let Some(of_item) = self.child(problem, &occurrences, item, weight, share)? else { return Ok(None) };
+            let Some(of_item) = self.child(problem, item, weight, share)? else { return Ok(None) };
             sum = Number { itemsets: sum.itemsets + of_item.itemsets, variance: sum.variance + of_item.variance };
         }
         Ok(Some(sum))
     }
 
     /// The mean of several draws among `items`.
-    fn draw(
-        &mut self,
-        problem: &Problem<'_>,
-        occurrences: &Occurrences,
-        items: &[usize],
-        weight: f64,
-        work: u64,
-    ) -> Result<Option<Number>> {
-        let sums = guesses(problem, occurrences, items, work);
+    fn draw(&mut self, problem: &Problem<'_>, items: &[usize], weight: f64, work: u64) -> Result<Option<Number>> {
+        let sums = guesses(problem, items, work);
         let Some(&all) = sums.last() else { return Ok(Some(Number::default())) };
         let least = if self.drawn == 0 { DRAWS_MIN } else { 1 };
         let draws = (work / WORK_MIN).clamp(least, DRAWS_MAX);
@@ -139,9 +134,9 @@ impl Sampler<'_> {
             let chance = (sums[nth] - if nth == 0 { 0.0 } else { sums[nth - 1] }) / all;
             let stands_for = weight / chance / draws as f64;
             let work = work / draws;
-            let number = match self.counted(problem, occurrences, items[nth], stands_for, work / 2)? {
+            let number = match self.counted(problem, items[nth], stands_for, work / 2)? {
                 Some(number) => number,
-                None => match self.child(problem, occurrences, items[nth], stands_for, work / 2)? {
+                None => match self.child(problem, items[nth], stands_for, work / 2)? {
                     Some(number) => number.itemsets,
                     None => return Ok(None),
                 },
@@ -156,18 +151,11 @@ impl Sampler<'_> {
     }
 
     /// The itemsets of which `item` is the rarest beside the path, if `work` is enough to count them.
-    fn counted(
-        &mut self,
-        problem: &Problem<'_>,
-        occurrences: &Occurrences,
-        item: usize,
-        weight: f64,
-        work: u64,
-    ) -> Result<Option<f64>> {
+    fn counted(&mut self, problem: &Problem<'_>, item: usize, weight: f64, work: u64) -> Result<Option<f64>> {
         let label = problem.labels[item];
         let mut number = 1.0;
         if problem.search.max_len > 1 {
-            let below = project(problem, occurrences.of(item), item);
+            let below = project(problem, item);
             let search = below.search(problem);
             let run = Run::new(below.rows.view(), &search, search.min_count, u128::MAX, work, self.context)?;
             if !run.complete {
@@ -186,23 +174,18 @@ impl Sampler<'_> {
     }
 
     /// The same without counting them all; `None` if one of them is too long.
-    fn child(
-        &mut self,
-        problem: &Problem<'_>,
-        occurrences: &Occurrences,
-        item: usize,
-        weight: f64,
-        work: u64,
-    ) -> Result<Option<Number>> {
+    fn child(&mut self, problem: &Problem<'_>, item: usize, weight: f64, work: u64) -> Result<Option<Number>> {
         self.context.check_cancelled()?;
         if self.path.len() == DEPTH_MAX {
             return Ok(None);
         }
         let label = problem.labels[item];
-        let below = project(problem, occurrences.of(item), item);
+        let below = project(problem, item);
         let search = below.search(problem);
+        let rows = below.rows.view();
+        let occurrences = Occurrences::new(rows, self.context)?;
         self.path.push(label);
-        let found = self.split(&Problem { rows: below.rows.view(), labels: &below.labels, search }, weight, work)?;
+        let found = self.split(&Problem { rows, occurrences, labels: &below.labels, search }, weight, work)?;
         self.path.pop();
         let Some(number) = found else { return Ok(None) };
         let with_path = Number { itemsets: number.itemsets + 1.0, ..number };
@@ -223,78 +206,29 @@ impl Sampler<'_> {
         self.by_len[len - 1] += n;
     }
 
-    /// A number in [0, 1) (SplitMix64; Steele, Lea, Flood, OOPSLA 2014).
+    /// A number in [0, 1).
     fn uniform(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-/// Where each item stands.
-struct Occurrences {
-    starts: Vec<usize>,
-    /// Row, and position in it.
-    places: Vec<(u32, u32)>,
-}
-
-impl Occurrences {
-    fn new(rows: Transactions<'_>, context: &dyn GroupContext) -> Result<Self> {
-        context.reserve(rows.items.len() * 8 + rows.n_items * 16)?;
-        let mut starts = vec![0usize; rows.n_items + 2];
-        rows.items.iter().for_each(|&item| starts[item as usize + 2] += 1);
-        for item in 2..starts.len() {
-            starts[item] += starts[item - 1];
-        }
-        let mut places = vec![(0, 0); rows.items.len()];
-        for row in 0..rows.len() {
-            for (nth, &item) in rows.row(row).iter().enumerate() {
-                let next = &mut starts[item as usize + 1];
-                places[*next] = (row as u32, nth as u32);
-                *next += 1;
-            }
-        }
-        Ok(Self { starts, places })
-    }
-
-    fn weight(&self, problem: &Problem<'_>, item: usize) -> u64 {
-        self.of(item).iter().map(|&(row, _)| problem.rows.weights[row as usize]).sum()
-    }
-
-    fn of(&self, item: usize) -> &[(u32, u32)] {
-        &self.places[self.starts[item]..self.starts[item + 1]]
+        let random = mix(self.random);
+        self.random = self.random.wrapping_add(STEP);
+        (random >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
 /// Sums of the guesses of the items up to each.
 ///
 /// The guess is what the load of a task goes by: occurrences times frequent pairs. Pairs are counted if the work allows.
-fn guesses(problem: &Problem<'_>, occurrences: &Occurrences, items: &[usize], work: u64) -> Vec<f64> {
-    let Problem { rows, search, .. } = problem;
-    let scans = |item: usize| occurrences.of(item).iter().map(|&(_, nth)| u64::from(nth)).sum::<u64>();
-    let with_pairs = search.max_len > 1 && items.iter().map(|&item| scans(item)).sum::<u64>() <= work / 2;
+fn guesses(problem: &Problem<'_>, items: &[usize], work: u64) -> Vec<f64> {
+    let Problem { rows, occurrences, search, .. } = problem;
+    let scans = items.iter().map(|&item| occurrences.scan(item));
+    let with_pairs = search.max_len > 1 && scans.clone().sum::<u64>() <= work / 2;
     let mut counts = vec![0u64; rows.n_items];
     let mut sum = 0.0;
-    let one = |&item: &usize| {
-        let mut pairs = 0u64;
-        if with_pairs {
-            let below =
-                |&(row, nth): &(u32, u32)| (&rows.row(row as usize)[..nth as usize], rows.weights[row as usize]);
-            for (items, weight) in occurrences.of(item).iter().map(below) {
-                items.iter().for_each(|&other| counts[other as usize] += weight);
-            }
-            for (items, _) in occurrences.of(item).iter().map(below) {
-                for &other in items {
-                    pairs += u64::from(std::mem::take(&mut counts[other as usize]) >= search.min_count);
-                }
-            }
-        }
-        sum += (1 + scans(item)) as f64 * (1 + pairs) as f64;
+    let one = |(&item, scan): (&usize, u64)| {
+        let pairs = if with_pairs { occurrences.pairs(item, search.min_count, &mut counts) } else { 0 };
+        sum += (1 + scan) as f64 * (1.0 + f64::from(pairs));
         sum
     };
-    items.iter().map(one).collect()
+    items.iter().zip(scans).map(one).collect()
 }
 
 /// The problem of an item.
@@ -311,11 +245,10 @@ impl Below {
 }
 
 /// The rows of an item, cut below it, without what is not frequent beside it or conflicts with it.
-fn project(problem: &Problem<'_>, places: &[(u32, u32)], item: usize) -> Below {
-    let Problem { rows, labels, search } = problem;
-    let below = |&(row, nth): &(u32, u32)| (&rows.row(row as usize)[..nth as usize], rows.weights[row as usize]);
+fn project(problem: &Problem<'_>, item: usize) -> Below {
+    let Problem { occurrences, labels, search, .. } = problem;
     let mut counts = vec![0u64; item];
-    for (items, weight) in places.iter().map(below) {
+    for (items, weight) in occurrences.below(item) {
         items.iter().for_each(|&other| counts[other as usize] += weight);
     }
     let barred: Vec<(u32, u32)> = search.conflicts.map(pairs).unwrap_or_default();
@@ -325,8 +258,8 @@ fn project(problem: &Problem<'_>, places: &[(u32, u32)], item: usize) -> Below {
     let kept: Vec<u32> = (0..item as u32).filter(|&other| counts[other as usize] >= search.min_count.max(1)).collect();
     let mut codes = vec![u32::MAX; item];
     (0..).zip(&kept).for_each(|(code, &other)| codes[other as usize] = code);
-    let (mut flat, mut list) = (Vec::new(), Vec::with_capacity(places.len()));
-    for (items, weight) in places.iter().map(below) {
+    let (mut flat, mut list) = (Vec::new(), Vec::with_capacity(occurrences.below(item).len()));
+    for (items, weight) in occurrences.below(item) {
         let from = flat.len();
         flat.extend(items.iter().map(|&other| codes[other as usize]).filter(|&code| code != u32::MAX));
         if flat.len() > from {
@@ -351,23 +284,12 @@ fn project(problem: &Problem<'_>, places: &[(u32, u32)], item: usize) -> Below {
 mod tests {
     use super::*;
     use crate::baskets::brute_force_tests::{frequent, weighted_baskets};
+    use crate::baskets::guard_tests::small;
     use crate::baskets::mining::Method;
     use crate::functions::Unlimited;
     use proptest::prelude::*;
 
     const SEEDS: u64 = 400;
-
-    fn rows(baskets: &[(u32, u64)]) -> TransactionBuf {
-        let items = |basket: u32| (0..32).filter(|i| basket >> i & 1 == 1).collect::<Vec<u32>>();
-        let mut list: Vec<_> =
-            baskets.iter().map(|&(b, weight)| (items(b), weight)).filter(|(b, _)| !b.is_empty()).collect();
-        list.sort();
-        let mut rows = TransactionBuf { n_items: 32, ..TransactionBuf::default() };
-        for equal in list.chunk_by(|a, b| a.0 == b.0) {
-            rows.push(&equal[0].0, equal.iter().map(|(_, weight)| weight).sum());
-        }
-        rows
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
@@ -383,7 +305,7 @@ mod tests {
             let search = Search { min_count, max_len, method: Method::Auto, conflicts: Some(&conflicts) };
             let apart = |set: &[u32]| !pairs(&conflicts).iter().any(|(a, b)| set.contains(a) && set.contains(b));
             let all: Vec<_> = frequent(&baskets, min_count, max_len).into_iter().filter(|(set, _)| apart(set)).collect();
-            let rows = rows(&baskets);
+            let rows = small(&baskets);
             let one = |seed| sampled(rows.view(), &search, 0, seed, &Unlimited).unwrap().unwrap();
             let found: Vec<Sampled> = (0..SEEDS).map(one).collect();
             let mean = |f: &dyn Fn(&Sampled) -> f64| found.iter().map(f).sum::<f64>() / SEEDS as f64;

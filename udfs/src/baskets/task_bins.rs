@@ -2,6 +2,7 @@
 
 use super::guard::Estimate;
 use super::mining::{Part, Search, Task};
+use super::occurrences::Occurrences;
 use super::transactions::Transactions;
 use crate::error::{Error, Result};
 use crate::functions::GroupContext;
@@ -123,32 +124,11 @@ fn loads(
 
 /// How many more frequent items each item is frequent with.
 fn pairs(rows: Transactions<'_>, min_count: u64, context: &dyn GroupContext) -> Result<Vec<u32>> {
-    let mut starts = vec![0usize; rows.n_items + 1];
-    rows.items.iter().for_each(|&item| starts[item as usize + 1] += 1);
-    for item in 0..rows.n_items {
-        starts[item + 1] += starts[item];
-    }
-    context.reserve((rows.items.len() + rows.n_items * 4) * 8)?;
-    let (mut next, mut places) = (starts.clone(), vec![(0u32, 0u32); rows.items.len()]);
-    for row in 0..rows.len() {
-        for (nth, &item) in rows.row(row).iter().enumerate() {
-            places[next[item as usize]] = (row as u32, nth as u32);
-            next[item as usize] += 1;
-        }
-    }
-    let (mut counts, mut pairs) = (vec![0u64; rows.n_items], vec![0u32; rows.n_items]);
-    for item in 0..rows.n_items {
+    let occurrences = Occurrences::new(rows, context)?;
+    let mut counts = vec![0u64; rows.n_items];
+    let of = |item| {
         context.check_cancelled()?;
-        let of_item = &places[starts[item]..starts[item + 1]];
-        let below = |&(row, nth): &(u32, u32)| (&rows.row(row as usize)[..nth as usize], rows.weights[row as usize]);
-        for (items, weight) in of_item.iter().map(below) {
-            items.iter().for_each(|&other| counts[other as usize] += weight);
-        }
-        for (items, _) in of_item.iter().map(below) {
-            for &other in items {
-                pairs[item] += u32::from(std::mem::take(&mut counts[other as usize]) >= min_count);
-            }
-        }
-    }
-    Ok(pairs)
+        Ok(occurrences.pairs(item, min_count, &mut counts))
+    };
+    (0..rows.n_items).map(of).collect()
 }
